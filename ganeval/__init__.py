@@ -1,0 +1,35 @@
+"""ganeval: how good are these generated images, can the number be trusted, is the model collapsing or copying?
+
+Public names load on first use, so that `import ganeval` is quick and does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ganeval.errors import GanevalError
+    from ganeval.features import extract
+    from ganeval.score import score
+    from ganeval.types import Estimate, Features, Moments, ScoreReport
+
+_HOMES = {
+    "Estimate": "ganeval.types",
+    "Features": "ganeval.types",
+    "GanevalError": "ganeval.errors",
+    "Moments": "ganeval.types",
+    "ScoreReport": "ganeval.types",
+    "extract": "ganeval.features",
+    "score": "ganeval.score",
+}
+
+__all__ = ["Estimate", "Features", "GanevalError", "Moments", "ScoreReport", "extract", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'ganeval' has no attribute {name!r}")

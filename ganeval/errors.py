@@ -1,0 +1,30 @@
+"""Errors that a user can act on: each message says what is wrong, what was found, and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GanevalError(ValueError):
+    """Input that a user can mend. The command line prints the message alone and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class UnobtainableError(GanevalError):
+    """Weights or data that are needed and can't be had here (offline, or never downloaded)."""
+
+    exit_code = 4
+
+
+class BadImageError(GanevalError):
+    """One image that can't be read; `skip_bad` leaves such images out and counts them."""
+
+
+def unknown(kind: str, name: str, choices: Iterable[str]) -> GanevalError:
+    """The error for a name that nothing is registered under, with the nearest known name."""
+    choices = sorted(choices)
+    near = difflib.get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
+    return GanevalError(f"unknown {kind} {name!r}; {hint}")

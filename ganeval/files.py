@@ -1,0 +1,65 @@
+"""Where files go and how they get there whole: the cache folder, atomic writes, content hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ganeval.errors import GanevalError
+
+
+def cache_dir() -> Path:
+    """The folder for features, results and weights: GANEVAL_CACHE, else ganeval/ in the user's cache folder."""
+    if path := os.environ.get("GANEVAL_CACHE"):
+        return Path(path).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganeval"
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a binary file that appears at `path` whole, when the block ends, or not at all.
+
+    The bytes go to a temporary file in the same folder, are synced, and are renamed over `path`,
+    so a reader, a second writer, Ctrl-C, kill -9 or a full disk never meets half a file.
+
+    Raises OSError as the system gives it (no space, no permission).
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private; a result is as readable as any file the user writes.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_result(path: str | Path, content: bytes) -> None:
+    """Writes a file that the user asked for, whole or not at all.
+
+    Raises GanevalError naming the file and the system's reason.
+    """
+    try:
+        with atomic_write(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise GanevalError(f"could not write {path}: {error.strerror}; choose another place") from error
+
+
+def sha256_file(path: str | Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,175 @@
+"""One registry of metrics, extractors and baselines.
+
+The built-in entries are plain rows that name where the code lives, so that `ganeval list` and `--help`
+read them without importing torch. Other packages add theirs with the same two classes, from a module
+that an entry point in the group "ganeval.plugins" names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from ganeval.errors import GanevalError, unknown
+
+Better = Literal["lower", "higher", "half"]
+
+
+def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The object that "package.module:attribute" names; anything else is returned as it is."""
+    if not isinstance(target, str):
+        return target
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's row: what it is called, where it lives, what it needs, which way is better.
+
+    target: function (fake, real, *, options) -> Estimate, or (fake, *, options) without a reference.
+    on: the features it takes, "pooled" (N, D) or "logits" (N, C).
+    moments: the reference may also be a types.Moments.
+    home: the extractor family whose features the published numbers use; None where the metric has no home.
+    title, title_elsewhere: what people read with the home extractor's verified weights, and with others.
+    family: function (fake, real, {name: options}) -> {name: Estimate} that shares the work of several metrics.
+    auto: runs when the user names no metric ("home": only on the home extractor's features).
+    """
+
+    name: str
+    target: str | Callable[..., Any]
+    title: str
+    better: Better
+    paper: str
+    on: Literal["pooled", "logits"] = "pooled"
+    reference: bool = True
+    moments: bool = False
+    home: str | None = None
+    title_elsewhere: str | None = None
+    family: str | Callable[..., Any] | None = None
+    auto: Literal[True, "home"] = True
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+        return resolve(self.target)
+
+    def options(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Every option of the metric, the given ones in place of the defaults.
+
+        Raises GanevalError for an option that it does not have, or a value of another type than its default's.
+        """
+        parameters = inspect.signature(self.fn).parameters.values()
+        options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        for key, value in given.items():
+            if key not in options:
+                raise unknown(f"option of {self.name}", key, options)
+            options[key] = _like(options[key], value, f"option {key} of {self.name}")
+        return options
+
+
+def _like(default: Any, value: Any, what: str) -> Any:
+    """`value` as the default's type; text from a command line is parsed."""
+    if isinstance(value, str) and not isinstance(default, str):
+        try:
+            if isinstance(default, bool):
+                return {"true": True, "false": False}[value.lower()]
+            return int(value) if isinstance(default, int) else float(value)
+        except (ValueError, KeyError):
+            kind = "true or false" if isinstance(default, bool) else "a number"
+            raise GanevalError(f"{what} must be {kind}, got {value!r}") from None
+    return value
+
+
+@dataclass(frozen=True)
+class ExtractorSpec:
+    """An extractor's row. A name such as "torchvision:<model>" takes a variant after the colon.
+
+    target: function (variant, weights) -> types.Extractor; variant is the text after the colon, or the row's own;
+    weights is a pathlib.Path that the user gave, or None for the published ones.
+    extra: the pip extra that it needs, if any.
+    """
+
+    name: str
+    target: str | Callable[..., Any]
+    summary: str
+    paper: str = ""
+    variant: str | None = None
+    extra: str | None = None
+
+    @property
+    def family(self) -> str:
+        return self.name.partition(":")[0]
+
+
+METRICS: dict[str, Metric] = {}
+EXTRACTORS: dict[str, ExtractorSpec] = {}
+
+
+def add(*entries: Metric | ExtractorSpec) -> None:
+    """Registers metrics and extractors. A name that is taken raises GanevalError."""
+    for entry in entries:
+        table: dict[str, Any] = METRICS if isinstance(entry, Metric) else EXTRACTORS
+        key = entry.name if isinstance(entry, Metric) else entry.name.replace(":<", ":").partition(":")[0]
+        if key in table:
+            raise GanevalError(f"{entry.name!r} is registered twice; give one of them another name")
+        table[key] = entry
+
+
+@cache
+def load_plugins() -> None:
+    """Imports the modules of the entry-point group "ganeval.plugins", once."""
+    for point in entry_points(group="ganeval.plugins"):
+        point.load()
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of that name; hyphens stand for underscores. Raises GanevalError with the nearest name."""
+    load_plugins()
+    key = name.strip().lower().replace("-", "_")
+    if key not in METRICS:
+        raise unknown("metric", name, METRICS)
+    return METRICS[key]
+
+
+NEIGHBOURS = "ganeval.metrics.neighbours:neighbours"
+
+add(
+    Metric("fid", "ganeval.metrics.frechet:fid", "FID", "lower", "arXiv:1706.08500",
+           moments=True, home="inception", title_elsewhere="FD"),
+    Metric("fid_debiased", "ganeval.metrics.frechet:fid_debiased", "FID, debiased", "lower", "arXiv:1706.08500",
+           moments=True, home="inception", title_elsewhere="FD, debiased"),
+    Metric("kid", "ganeval.metrics.kernel:kid", "KID", "lower", "arXiv:1801.01401"),
+    Metric("mmd", "ganeval.metrics.kernel:mmd", "MMD (Gaussian)", "lower", "JMLR 13:723 (2012)"),
+    Metric("cmmd", "ganeval.metrics.kernel:cmmd", "CMMD", "lower", "arXiv:2401.09603",
+           home="clip", title_elsewhere="CMMD kernel", auto="home"),
+    Metric("inception_score", "ganeval.metrics.inception_score:inception_score", "Inception Score", "higher",
+           "arXiv:1606.03498", on="logits", reference=False, home="inception", title_elsewhere="IS (other network)"),
+    Metric("mode_score", "ganeval.metrics.inception_score:mode_score", "Mode Score", "higher",
+           "arXiv:1612.02136", on="logits"),
+    Metric("emd", "ganeval.metrics.transport:emd", "EMD", "lower", "arXiv:1806.07755"),
+    Metric("sliced_wasserstein", "ganeval.metrics.transport:sliced_wasserstein", "Sliced Wasserstein", "lower",
+           "JMIV 51:22 (2015)"),
+    Metric("one_nn_accuracy", "ganeval.metrics.neighbours:one_nn_accuracy", "1-NN accuracy", "half",
+           "arXiv:1806.07755", family=NEIGHBOURS),
+    Metric("one_nn_accuracy_real", "ganeval.metrics.neighbours:one_nn_accuracy_real", "1-NN accuracy, real", "half",
+           "arXiv:1806.07755", family=NEIGHBOURS),
+    Metric("one_nn_accuracy_fake", "ganeval.metrics.neighbours:one_nn_accuracy_fake", "1-NN accuracy, fake", "half",
+           "arXiv:1806.07755", family=NEIGHBOURS),
+    Metric("precision", "ganeval.metrics.neighbours:precision", "Precision", "higher", "arXiv:1904.06991",
+           family=NEIGHBOURS),
+    Metric("recall", "ganeval.metrics.neighbours:recall", "Recall", "higher", "arXiv:1904.06991",
+           family=NEIGHBOURS),
+    Metric("density", "ganeval.metrics.neighbours:density", "Density", "higher", "arXiv:2002.09797",
+           family=NEIGHBOURS),
+    Metric("coverage", "ganeval.metrics.neighbours:coverage", "Coverage", "higher", "arXiv:2002.09797",
+           family=NEIGHBOURS),
+    Metric("vendi", "ganeval.metrics.vendi:vendi", "Vendi score", "higher", "arXiv:2210.02410", reference=False),
+    Metric("mifid", "ganeval.metrics.frechet:mifid", "MiFID", "lower", "arXiv:2106.03062", home="inception",
+           title_elsewhere="MiFD"),
+    Metric("ndb", "ganeval.metrics.bins:ndb", "NDB/K", "lower", "arXiv:1805.12462"),
+)  # fmt: skip

@@ -1,0 +1,122 @@
+"""What flows through the house: images become Features, Features become Estimates, Estimates a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+LEVEL = 0.95
+"""The confidence level of every interval that ganeval prints."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was met while a set of images was read; the source of the report's warnings.
+
+    `digests` holds the sha256 of each image's decoded pixels, (N, 32) uint8, in the order of the features.
+    """
+
+    digests: np.ndarray
+    sizes: Counter[str] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    treatments: Counter[str] = field(default_factory=Counter)
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Features:
+    """One row per image from one extractor.
+
+    pooled: float32 (N, D). logits: float32 (N, C), or None where the network has no classes.
+    fingerprint: network, weights, resize and precision; numbers of different fingerprints are never compared.
+    labels: int64 (N,) indices into class_names, or None. survey: what the images looked like, where known.
+    """
+
+    pooled: Tensor
+    logits: Tensor | None
+    fingerprint: str
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    survey: Survey | None = None
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    def __getitem__(self, rows: Tensor) -> Features:
+        """The features of some rows, in that order (an int64 index tensor); the survey's counts stay whole."""
+        survey = self.survey and Survey(
+            self.survey.digests[rows.cpu().numpy()],
+            self.survey.sizes,
+            self.survey.formats,
+            self.survey.treatments,
+            self.survey.skipped,
+        )
+        return Features(
+            self.pooled[rows],
+            None if self.logits is None else self.logits[rows],
+            self.fingerprint,
+            None if self.labels is None else self.labels[rows],
+            self.class_names,
+            survey,
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean (D,) and unbiased covariance (D, D) of features, float64; all that a statistics file holds.
+
+    n and fingerprint are None where the file does not say (pytorch-fid writes neither).
+    """
+
+    mean: Tensor
+    cov: Tensor
+    n: int | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's value with its uncertainty.
+
+    std_error and interval (at LEVEL) are None where no valid formula is known; `details` then says why.
+    details: further numbers and the conventions used, JSON-able.
+    """
+
+    value: float
+    std_error: float | None = None
+    interval: tuple[float, float] | None = None
+    n_fake: int | None = None
+    n_real: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __float__(self) -> float:
+        return self.value
+
+
+class Extractor(Protocol):
+    """A network that turns images into features. It owns its resize.
+
+    fingerprint names network, weights, resize and version, e.g. "inception/tf1-bilinear299/6726825d".
+    verified: the weights are the published ones, checked by sha256 (or the network has none).
+    """
+
+    name: str
+    fingerprint: str
+    verified: bool
+    weights_sha256: str | None
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Maps uint8 RGB (B, 3, H, W) to the network's float32 input (B, ...), on the same device."""
+        ...
+
+    def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Maps what `resize` returned to pooled features (B, D) and logits (B, C) or None."""
+        ...
+
+    def to(self, device: Any) -> Extractor:
+        """Moves the network to a torch device."""
+        ...
