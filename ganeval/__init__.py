@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ganeval.errors import GanevalError
     from ganeval.features import extract
-    from ganeval.score import score
+    from ganeval.scoring import score
     from ganeval.types import Estimate, Features, Moments, ScoreReport
 
 _HOMES = {
@@ -23,7 +23,7 @@ _HOMES = {
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.types",
     "extract": "ganeval.features",
-    "score": "ganeval.score",
+    "score": "ganeval.scoring",
 }
 
 __all__ = ["Estimate", "Features", "GanevalError", "Moments", "ScoreReport", "extract", "score"]
@@ -31,5 +31,6 @@ __all__ = ["Estimate", "Features", "GanevalError", "Moments", "ScoreReport", "ex
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return value
     raise AttributeError(f"module 'ganeval' has no attribute {name!r}")

@@ -1,0 +1,56 @@
+"""Metrics as pure functions of features: `from ganeval.metrics import fid`.
+
+Each takes (fake, real) in this order, as torch tensors of any device or numpy arrays, accumulates in float64,
+and returns an Estimate. Names load on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ganeval.registry import METRICS
+
+if TYPE_CHECKING:
+    from ganeval.metrics.bins import ndb
+    from ganeval.metrics.class_scores import inception_score, mode_score
+    from ganeval.metrics.diversity import vendi
+    from ganeval.metrics.frechet import fid, fid_debiased, mifid
+    from ganeval.metrics.kernel import cmmd, kid, mmd
+    from ganeval.metrics.neighbours import (
+        coverage,
+        density,
+        one_nn_accuracy,
+        one_nn_accuracy_fake,
+        one_nn_accuracy_real,
+        precision,
+        recall,
+    )
+    from ganeval.metrics.transport import emd, sliced_wasserstein
+
+__all__ = [
+    "cmmd",
+    "coverage",
+    "density",
+    "emd",
+    "fid",
+    "fid_debiased",
+    "inception_score",
+    "kid",
+    "mifid",
+    "mmd",
+    "mode_score",
+    "ndb",
+    "one_nn_accuracy",
+    "one_nn_accuracy_fake",
+    "one_nn_accuracy_real",
+    "precision",
+    "recall",
+    "sliced_wasserstein",
+    "vendi",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in METRICS:
+        return METRICS[name].fn
+    raise AttributeError(f"module 'ganeval.metrics' has no attribute {name!r}")

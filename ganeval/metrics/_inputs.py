@@ -1,0 +1,43 @@
+"""What every metric does first: turn its arguments into finite float64 matrices on one device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import GanevalError
+
+Array = Tensor | np.ndarray
+
+
+def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
+    """`rows` as a finite float tensor (N, D), on its own device; float32 stays float32, all else is float64.
+
+    Raises GanevalError for another rank, fewer than `at_least` rows, NaN or infinity.
+    """
+    tensor = torch.as_tensor(rows).detach()
+    if tensor.ndim != 2:
+        raise GanevalError(f"{name} must be features of shape (N, D), got {tuple(tensor.shape)}")
+    if len(tensor) < at_least:
+        raise GanevalError(f"{name} has {len(tensor)} row(s); this metric needs at least {at_least} images")
+    if tensor.dtype not in (torch.float32, torch.float64):
+        tensor = tensor.double()
+    if not bool(torch.isfinite(tensor).all()):
+        bad = int((~torch.isfinite(tensor)).any(1).sum())
+        raise GanevalError(f"{name} has NaN or infinity in {bad} of {len(tensor)} rows; look for broken images")
+    return tensor
+
+
+def pair(fake: Array, real: Array, *, at_least: int = 2) -> tuple[Tensor, Tensor]:
+    """Both matrices, on the fake's device, in the wider of their two dtypes.
+
+    Raises GanevalError as `matrix` does, and where the numbers of columns differ.
+    """
+    x, y = matrix(fake, "fake", at_least=at_least), matrix(real, "real", at_least=at_least)
+    if x.shape[1] != y.shape[1]:
+        raise GanevalError(
+            f"fake has {x.shape[1]} columns and real has {y.shape[1]}; both must come from one extractor"
+        )
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    return x.to(dtype), y.to(x.device, dtype)
