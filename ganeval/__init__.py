@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from ganeval.errors import GanevalError
     from ganeval.features import extract
     from ganeval.scoring import score
-    from ganeval.types import Estimate, Features, Moments, ScoreReport
+    from ganeval.report import ScoreReport
+    from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
-    "ScoreReport": "ganeval.types",
+    "ScoreReport": "ganeval.report",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ class Survey:
     """What was met while a set of images was read; the source of the report's warnings.
 
     `digests` holds the sha256 of each image's decoded pixels, (N, 32) uint8, in the order of the features.
+    decode_seconds: the time spent waiting for images; 0 where the features came from the cache.
     """
 
     digests: np.ndarray
@@ -25,6 +26,7 @@ class Survey:
     formats: Counter[str] = field(default_factory=Counter)
     treatments: Counter[str] = field(default_factory=Counter)
     skipped: tuple[str, ...] = ()
+    decode_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,7 @@ class Features:
 
     def __getitem__(self, rows: Tensor) -> Features:
         """The features of some rows, in that order (an int64 index tensor); the survey's counts stay whole."""
-        survey = self.survey and Survey(
-            self.survey.digests[rows.cpu().numpy()],
-            self.survey.sizes,
-            self.survey.formats,
-            self.survey.treatments,
-            self.survey.skipped,
-        )
+        survey = self.survey and replace(self.survey, digests=self.survey.digests[rows.cpu().numpy()])
         return Features(
             self.pooled[rows],
             None if self.logits is None else self.logits[rows],
@@ -69,13 +65,14 @@ class Features:
 class Moments:
     """Mean (D,) and unbiased covariance (D, D) of features, float64; all that a statistics file holds.
 
-    n and fingerprint are None where the file does not say (pytorch-fid writes neither).
+    n, fingerprint and the extractor's name are None where the file does not say (pytorch-fid writes none of them).
     """
 
     mean: Tensor
     cov: Tensor
     n: int | None = None
     fingerprint: str | None = None
+    extractor: str | None = None
 
 
 @dataclass(frozen=True)

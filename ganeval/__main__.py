@@ -1,0 +1,5 @@
+"""`python -m ganeval` is the `ganeval` command."""
+
+from ganeval.cli import cli
+
+cli()

@@ -1,0 +1,105 @@
+"""What has been computed is kept: features by (content, fingerprint), estimates by their features and options.
+
+A key is always a sha256 of content, never a name or a time, so a renamed copy hits and a changed file misses.
+Files are written whole or not at all; a damaged one counts as absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import zipfile
+from collections import Counter
+from dataclasses import asdict
+from functools import cache as once
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganeval.files import atomic_write, cache_dir
+from ganeval.types import Estimate, Features, Survey
+
+log = logging.getLogger(__name__)
+
+
+def key_of(*parts: Any) -> str:
+    """The sha256 of a list of JSON-able parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@once
+def metrics_version() -> str:
+    """Changes whenever an estimate could: with the source of the metrics and the libraries under them."""
+    digest = hashlib.sha256()
+    for path in sorted((Path(__file__).parent / "metrics").glob("*.py")):
+        digest.update(path.read_bytes())
+    return key_of(digest.hexdigest(), *(version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")))
+
+
+def load_features(key: str) -> Features | None:
+    """The features saved under `key`, or None."""
+    path = cache_dir() / "features" / f"{key}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+            meta = json.loads(str(arrays["meta"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("the cached features %s can't be read (%s); computing them again", path, error)
+        return None
+    tensors = {name: torch.from_numpy(arrays[name]) for name in ("pooled", "logits", "labels") if name in arrays}
+    counts = {name: Counter(meta[name]) for name in ("sizes", "formats", "treatments")}
+    survey = Survey(arrays["digests"], **counts, skipped=tuple(meta["skipped"]))
+    return Features(
+        tensors["pooled"],
+        tensors.get("logits"),
+        meta["fingerprint"],
+        tensors.get("labels"),
+        tuple(meta["class_names"]),
+        survey,
+    )
+
+
+def save_features(key: str, features: Features) -> None:
+    """Saves features under `key`. They must hold a survey. Raises OSError when the folder can't be written."""
+    survey = features.survey
+    assert survey is not None, "only extract() saves features, and it always surveys"
+    meta = {
+        "fingerprint": features.fingerprint,
+        "class_names": features.class_names,
+        "sizes": survey.sizes,
+        "formats": survey.formats,
+        "treatments": survey.treatments,
+        "skipped": survey.skipped,
+    }
+    arrays = {"pooled": features.pooled.numpy(), "digests": survey.digests, "meta": np.array(json.dumps(meta))}
+    for name, tensor in (("logits", features.logits), ("labels", features.labels)):
+        if tensor is not None:
+            arrays[name] = tensor.numpy()
+    with atomic_write(cache_dir() / "features" / f"{key}.npz") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_estimate(key: str) -> Estimate | None:
+    """The estimate saved under `key`, or None."""
+    path = cache_dir() / "estimates" / key[:2] / f"{key}.json"
+    try:
+        saved = json.loads(path.read_bytes())
+        interval = saved.pop("interval")
+        return Estimate(**saved, interval=tuple(interval) if interval else None)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("the cached estimate %s can't be read (%s); computing it again", path, error)
+        return None
+
+
+def save_estimate(key: str, estimate: Estimate) -> None:
+    """Saves an estimate under `key`. Raises OSError when the folder can't be written."""
+    with atomic_write(cache_dir() / "estimates" / key[:2] / f"{key}.json") as file:
+        file.write(json.dumps(asdict(estimate)).encode())

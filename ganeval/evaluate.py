@@ -1,0 +1,165 @@
+"""Which metrics run on these features, and running them: each family once, known results from the cache."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ganeval import cache as caches
+from ganeval.errors import GanevalError
+from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
+from ganeval.types import Estimate, Features, Moments
+
+log = logging.getLogger(__name__)
+
+Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
+"""Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One metric's line of a report."""
+
+    metric: Metric
+    estimate: Estimate
+    options: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run, {name: options}, and why the others will not; `explicit` where the user named the metrics."""
+
+    wanted: dict[str, dict[str, Any]]
+    skipped: dict[str, str]
+    explicit: bool
+
+
+def plan(requests: Requests, fake: Features, real: Features | Moments | None, extractor: str, seed: int) -> Plan:
+    """The metrics that apply to these features, with every option filled in.
+
+    Raises GanevalError where a metric that was asked for by name can't run, or has no such option.
+    """
+    load_plugins()
+    asked = None if requests is None else dict(_parsed(requests))
+    wanted, skipped = {}, {}
+    for name in METRICS if asked is None else asked:
+        metric = METRICS[name]
+        given = {} if asked is None else asked[name]
+        reason = _obstacle(metric, fake, real)
+        if reason is None and asked is None and metric.auto == "home" and not extractor.startswith(metric.home or ""):
+            reason = f"its published values use {metric.home} features; --metric {name} computes it on these"
+        if reason and asked is not None:
+            raise GanevalError(f"{name} can't be computed: {reason}")
+        if reason:
+            skipped[name] = reason
+            continue
+        options = metric.options(dict(given))
+        if "seed" in options and "seed" not in given:
+            options["seed"] = seed
+        wanted[name] = options
+    return Plan(wanted, skipped, asked is not None)
+
+
+def _parsed(requests: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    if isinstance(requests, Mapping):
+        for name, options in requests.items():
+            yield get_metric(name).name, options
+        return
+    if isinstance(requests, str):
+        requests = [requests]
+    for request in requests:
+        name, _, text = request.partition(":")
+        options = {}
+        for item in filter(None, text.split(",")):
+            key, equals, value = item.partition("=")
+            if not equals:
+                raise GanevalError(f"can't read the option {item!r} of {name}; write it as {name}:option=value")
+            options[key.strip().replace("-", "_")] = value.strip()
+        yield get_metric(name).name, options
+
+
+def _obstacle(metric: Metric, fake: Features, real: Features | Moments | None) -> str | None:
+    if metric.on == "logits" and fake.logits is None:
+        return "the extractor has no class logits"
+    if not metric.reference:
+        return None
+    if real is None:
+        return "it compares with a reference: give one with --ref"
+    if isinstance(real, Moments):
+        return None if metric.moments else "it needs the reference's images; a statistics file holds moments alone"
+    if metric.on == "logits" and real.logits is None:
+        return "the reference features hold no class logits"
+    return None
+
+
+def run(
+    plan: Plan, fake: Features, real: Features | Moments | None, *, device: Any, cache_key: str | None
+) -> tuple[dict[str, Scored], dict[str, str]]:
+    """The plan's metrics on these features, in the plan's order, and the reasons of those that could not run.
+
+    cache_key names the two sets of features; None computes everything anew.
+    Raises GanevalError from a metric that the user asked for by name.
+    """
+    scored: dict[str, Scored] = {}
+    skipped: dict[str, str] = {}
+    keys = {
+        name: caches.key_of(cache_key, name, options, caches.metrics_version(), str(device))
+        for name, options in plan.wanted.items()
+        if cache_key
+    }
+    for names in _batches(plan.wanted):
+        began = time.perf_counter()
+        found = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
+        try:
+            results = _compute([n for n in names if found.get(n) is None], plan.wanted, fake, real, device)
+        except GanevalError as error:
+            if plan.explicit:
+                raise GanevalError(f"{', '.join(names)}: {error}") from None
+            skipped.update(dict.fromkeys(names, str(error)))
+            continue
+        for name, estimate in results.items():
+            _remember(keys.get(name), estimate)
+        seconds = (time.perf_counter() - began) / len(names)
+        for name in names:
+            estimate = results.get(name) or found[name]
+            scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)  # type: ignore[arg-type]
+    return {name: scored[name] for name in plan.wanted if name in scored}, skipped
+
+
+def _batches(wanted: Mapping[str, Any]) -> list[list[str]]:
+    """The wanted names, those of one family together, the others alone."""
+    batches: dict[Any, list[str]] = {}
+    for name in wanted:
+        batches.setdefault(METRICS[name].family or name, []).append(name)
+    return list(batches.values())
+
+
+def _compute(
+    names: list[str],
+    wanted: Mapping[str, dict[str, Any]],
+    fake: Features,
+    real: Features | Moments | None,
+    device: Any,
+) -> dict[str, Estimate]:
+    if not names:
+        return {}
+    metric = METRICS[names[0]]
+    arguments: list[Any] = [getattr(fake, metric.on).to(device)]
+    if metric.reference:
+        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
+    if metric.family:
+        return resolve(metric.family)(*arguments, {name: wanted[name] for name in names})
+    return {metric.name: metric.fn(*arguments, **wanted[metric.name])}
+
+
+def _remember(key: str | None, estimate: Estimate) -> None:
+    if key is None:
+        return
+    try:
+        caches.save_estimate(key, estimate)
+    except OSError as error:
+        log.warning("going on without a cache: %s (%s)", caches.cache_dir(), error.strerror)

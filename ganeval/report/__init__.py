@@ -1,0 +1,142 @@
+"""The result of a score: a document that prints as text, JSON, or a pandas frame."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ganeval.evaluate import Scored
+from ganeval.registry import Metric
+from ganeval.types import LEVEL, Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = "ganeval.score/1"
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """A set of images as the report names it: where it came from, how many, and the sha256 of its content."""
+
+    source: str
+    n: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class ExtractorInfo:
+    """The extractor that was used, and why. Numbers compare only where the fingerprints are equal."""
+
+    name: str
+    fingerprint: str
+    dim: int
+    weights_sha256: str | None
+    verified: bool
+    precision: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """The metrics of one class apart."""
+
+    n_fake: int
+    n_real: int
+    metrics: dict[str, Scored]
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well."""
+
+    samples: SetInfo
+    reference: SetInfo | None
+    extractor: ExtractorInfo
+    metrics: dict[str, Scored]
+    skipped: dict[str, str]
+    warnings: list[str]
+    seed: int
+    environment: dict[str, str]
+    seconds: dict[str, float]
+    by_class: dict[str, ClassScores] = field(default_factory=dict)
+    treatments: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Estimate:
+        return self.metrics[name].estimate
+
+    def title(self, metric: Metric) -> str:
+        """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""
+        at_home = metric.home and self.extractor.name.startswith(metric.home) and self.extractor.verified
+        return metric.title if at_home or not metric.home else metric.title_elsewhere or metric.title
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `--format json`: plain lists, strings and numbers; what is not a number is null."""
+        document: dict[str, Any] = {
+            "schema": SCHEMA,
+            "samples": vars(self.samples),
+            "reference": self.reference and vars(self.reference),
+            "extractor": vars(self.extractor),
+            "metrics": {name: self._line(scored) for name, scored in self.metrics.items()},
+            "skipped": self.skipped,
+            "treatments": self.treatments,
+            "warnings": self.warnings,
+            "seed": self.seed,
+            "environment": self.environment,
+            "seconds": self.seconds,
+        }
+        if self.by_class:
+            document["by_class"] = {
+                name: {
+                    "n_fake": scores.n_fake,
+                    "n_real": scores.n_real,
+                    "metrics": {key: self._line(scored) for key, scored in scores.metrics.items()},
+                    "skipped": scores.skipped,
+                }
+                for name, scores in self.by_class.items()
+            }
+        return _finite(document)
+
+    def _line(self, scored: Scored) -> dict[str, Any]:
+        estimate = scored.estimate
+        return {
+            "title": self.title(scored.metric),
+            "value": estimate.value,
+            "std_error": estimate.std_error,
+            "interval": estimate.interval and list(estimate.interval),
+            "level": LEVEL,
+            "better": scored.metric.better,
+            "n_fake": estimate.n_fake,
+            "n_real": estimate.n_real,
+            "options": scored.options,
+            "details": estimate.details,
+            "seconds": round(scored.seconds, 4),
+        }
+
+    def to_json(self) -> str:
+        """One JSON document, schema ganeval.score/1."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame with a row a metric; with `by_class`, the rows of each class follow."""
+        from ganeval.report.tables import frame
+
+        return frame(self)
+
+    def to_text(self) -> str:
+        """The table that people read, at most 80 columns wide."""
+        from ganeval.report.tables import text
+
+        return text([self])
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

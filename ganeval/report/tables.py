@@ -1,0 +1,212 @@
+"""A score report as a table: text of 80 columns, Markdown, LaTeX, or a pandas frame.
+
+One report is a row a metric; several reports are a row a sample set.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganeval.types import LEVEL, Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ganeval.report import ScoreReport
+
+WIDTH = 80
+HEADER = ("metric", "value", "std error", f"{LEVEL:.0%} interval", "best is")
+BEST = {"lower": "low", "higher": "high", "half": "0.5"}
+
+
+def number(value: float, error: float | None = None) -> str:
+    """`value` with as many digits as it deserves: two digits of its standard error, else four in all."""
+    if not math.isfinite(value):
+        return str(value)
+    scale = error or abs(value) / 1000
+    places = max(0, 1 - math.floor(math.log10(scale))) if scale > 0 else 0
+    return f"{value:.{places}f}" if places <= 6 else f"{value:.3g}"
+
+
+def cells(estimate: Estimate) -> tuple[str, str, str]:
+    """Value, standard error and interval as text; a dash where there is none."""
+    value, error, interval = estimate.value, estimate.std_error, estimate.interval
+    low_high = "-" if interval is None else f"[{number(interval[0], error)}, {number(interval[1], error)}]"
+    return number(value, error), "-" if error is None else number(error, error), low_high
+
+
+def rows(report: ScoreReport) -> Iterator[tuple[str, ...]]:
+    """A row under HEADER for each metric."""
+    for scored in report.metrics.values():
+        yield (report.title(scored.metric), *cells(scored.estimate), BEST[scored.metric.better])
+
+
+def _wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows for several reports: a row a sample set, a column a metric."""
+    first = reports[0]
+    names = [name for name in first.metrics if all(name in report.metrics for report in reports)]
+    header = ["samples", "n", *(first.title(first.metrics[name].metric) for name in names)]
+    body = [
+        [label, str(report.samples.n), *(cells(report[name])[0] for name in names)]
+        for label, report in zip(_short([r.samples.source for r in reports]), reports, strict=True)
+    ]
+    return header, body
+
+
+def _short(sources: list[str]) -> list[str]:
+    """The last part of each path where that tells them apart, else the whole."""
+    names = [Path(source).name or source for source in sources]
+    return names if len(set(names)) == len(names) else sources
+
+
+def text(reports: Sequence[ScoreReport]) -> str:
+    """What the command line prints: what was compared, the table, and what was not computed."""
+    first = reports[0]
+    facts = []
+    if len(reports) == 1:
+        facts.append(("samples", _set(first.samples.source, first.samples.n)))
+    if first.reference:
+        facts.append(("reference", _set(first.reference.source, first.reference.n)))
+    facts.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
+    parts = [_fact(*fact) for fact in facts]
+    if len(reports) == 1:
+        parts += ["", *_aligned(HEADER, list(rows(first)))]
+    else:
+        header, body = _wide(reports)
+        for columns in _blocks(header, body):
+            parts += ["", *_aligned([header[c] for c in columns], [[row[c] for c in columns] for row in body])]
+    parts += _classes(first) if len(reports) == 1 else []
+    conventions = "; ".join(
+        f"{name} {', '.join(f'{k}={v}' for k, v in s.options.items() if k != 'seed' and v is not None)}"
+        for name, s in first.metrics.items()
+        if s.options.keys() - {"seed"}
+    )
+    parts.append("")
+    if conventions:
+        parts.append(_fact("options", conventions))
+    parts += [_fact("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
+    parts += [_fact("left out", f"{name}: {reason}") for name, reason in first.skipped.items()]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _set(source: str, n: int | None) -> str:
+    return f"{source} ({'unknown n' if n is None else f'{n:,} images'})"
+
+
+def _treated(counts: dict[str, int]) -> str:
+    return "; ".join(f"{n:,} {what}" for what, n in counts.items())
+
+
+def _fact(label: str, value: str) -> str:
+    return textwrap.fill(
+        value, WIDTH, initial_indent=f"{label:<11}", subsequent_indent=" " * 11, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _aligned(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """Columns padded to their widest cell, the first to the left, the others to the right."""
+    table = [header, *body]
+    widths = [max(len(row[c]) for row in table) for c in range(len(header))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:], strict=True))])
+             for row in table]  # fmt: skip
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
+
+
+def _blocks(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[int]]:
+    """The columns in groups that fit WIDTH, each beginning with the first column."""
+    widths = [max(len(row[c]) for row in [header, *body]) + 2 for c in range(len(header))]
+    blocks, used = [[0]], widths[0]
+    for c in range(1, len(header)):
+        if used + widths[c] > WIDTH + 2 and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = widths[0]
+        blocks[-1].append(c)
+        used += widths[c]
+    return blocks
+
+
+def _classes(report: ScoreReport) -> list[str]:
+    """A row a class, a column a metric; the mean over classes of the Fréchet distance is known as intra-FID."""
+    if not report.by_class:
+        return []
+    scores = report.by_class
+    names = [name for name in report.metrics if any(name in s.metrics for s in scores.values())]
+    header = ["class", "n", "n ref", *(report.title(report.metrics[name].metric) for name in names)]
+    body = [
+        [name, str(s.n_fake), str(s.n_real), *(cells(s.metrics[m].estimate)[0] if m in s.metrics else "-" for m in names)]
+        for name, s in scores.items()
+    ]
+    means = []
+    for metric in names:
+        values = [s.metrics[metric].estimate.value for s in scores.values() if metric in s.metrics]
+        means.append(number(sum(values) / len(values)))
+    body.append(["mean", "", "", *means])
+    parts = []
+    for columns in _blocks(header, body):
+        parts += ["", *_aligned([header[c] for c in columns], [[row[c] for c in columns] for row in body])]
+    return parts
+
+
+def _grid(reports: Sequence[ScoreReport]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    if len(reports) == 1:
+        return HEADER, list(rows(reports[0]))
+    header, body = _wide(reports)
+    return header, list(body)
+
+
+def markdown(reports: Sequence[ScoreReport]) -> str:
+    """A Markdown table."""
+    header, body = _grid(reports)
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *body])
+
+
+def latex(reports: Sequence[ScoreReport]) -> str:
+    """A LaTeX table for the booktabs package."""
+    header, body = _grid(reports)
+    lines = [" & ".join(_escaped(cell) for cell in row) + r" \\" for row in [header, *body]]
+    top = rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}"
+    return "\n".join([top, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _escaped(cell: str) -> str:
+    return "".join(rf"\{c}" if c in "%_&#$" else c for c in cell)
+
+
+def frame(report: ScoreReport) -> pd.DataFrame:
+    """A row a metric with full precision; the rows of each class follow, named in the column `class`."""
+    import pandas as pd
+
+    groups = [("", report.metrics), *((name, scores.metrics) for name, scores in report.by_class.items())]
+    records: list[dict[str, Any]] = []
+    for group, metrics in groups:
+        for name, scored in metrics.items():
+            estimate = scored.estimate
+            low, high = estimate.interval or (None, None)
+            records.append(
+                {"class": group, "metric": name, "value": estimate.value, "std_error": estimate.std_error,
+                 "low": low, "high": high, "better": scored.metric.better,
+                 "n_fake": estimate.n_fake, "n_real": estimate.n_real}
+            )  # fmt: skip
+    table = pd.DataFrame.from_records(records)
+    return table if report.by_class else table.drop(columns="class", errors="ignore")
+
+
+def frames(reports: Sequence[ScoreReport]) -> pd.DataFrame:
+    """One report: `frame`. Several: a row a sample set with each metric's value and standard error."""
+    import pandas as pd
+
+    if len(reports) == 1:
+        return frame(reports[0])
+    records = []
+    for report in reports:
+        record: dict[str, Any] = {"samples": report.samples.source, "n": report.samples.n}
+        for name, scored in report.metrics.items():
+            record[name], record[f"{name}_std_error"] = scored.estimate.value, scored.estimate.std_error
+        records.append(record)
+    return pd.DataFrame.from_records(records)
