@@ -38,9 +38,7 @@ def _sample_size(fake: Features, real: Features | Moments | None, scored: Mappin
     # Small networks have few features: n is then judged against the features alone.
     need = max(SMALL_N, dim) if dim >= SMALL_N else dim
     if small < need:
-        trusted = [
-            name for name in ("fid_debiased", "kid", "mmd") if name in scored and scored[name].estimate.interval
-        ]
+        trusted = [name for name in ("fid_debiased", "kid", "mmd") if name in scored and scored[name].estimate.interval]
         instead = f"; trust {' and '.join(trusted)} with their intervals instead" if trusted else ""
         yield (
             f"FID can't be trusted at n = {small} with {dim} features (it needs at least {need}): "

@@ -88,21 +88,31 @@ def cli() -> None:
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
 @click.option("--extractor", default="auto", show_default=True, help="See `ganeval list extractors`.")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME[:option=value,...]",
-              help="Repeatable; without it, all that apply run. See `ganeval list metrics`.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME[:option=value,...]",
+    help="Repeatable; without it, all that apply run. See `ganeval list metrics`.",
+)
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights in place of the published.")
 @click.option("--n", type=int, help="Score a random N of each set.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For every random choice.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Processes that decode images.")
+@click.option(
+    "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that decode images."
+)
 @click.option("--by-class", is_flag=True, help="Also score each class apart.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that can't be read, and list them.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "md", "tex"]),
-              help="Default: by the ending of -o, else table.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "md", "tex"]),
+    help="Default: by the ending of -o, else table.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE.")
 @click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing.")
 @click.option("--fail-if", "gates", multiple=True, metavar="EXPR", help="Exit 1 where it holds: 'fid>20'. Repeatable.")
@@ -239,8 +249,15 @@ def doctor() -> None:
 
 
 @cli.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("ganeval-demo"), show_default=True,
-              metavar="FOLDER", help="Where the sample folders go.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("ganeval-demo"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the sample folders go.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def demo(output: Path, seed: int, quiet: bool) -> None:

@@ -6,8 +6,8 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from ganeval.columns import listing
 from ganeval.files import cache_dir
-from ganeval.listing import aligned
 from ganeval.weights import list_weights
 
 PACKAGES = ("ganeval", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "pillow",
@@ -18,9 +18,11 @@ def examine() -> str:
     """A page of facts, for a user with a problem and for the reader of a bug report."""
     facts = [("python", platform.python_version()), *((name, _version(name)) for name in PACKAGES)]
     facts += [("devices", _devices()), ("cache", _cache())]
-    facts += [(name, os.environ[name]) for name in ("GANEVAL_DATA", "GANEVAL_OFFLINE", "TORCH_HOME") if name in os.environ]
+    facts += [
+        (name, os.environ[name]) for name in ("GANEVAL_DATA", "GANEVAL_OFFLINE", "TORCH_HOME") if name in os.environ
+    ]
     facts += [(f"weights {row.name}", row.status) for row in list_weights()]
-    return aligned(("what", "here"), facts)
+    return listing(("what", "here"), facts)
 
 
 def _version(name: str) -> str:

@@ -1,16 +1,18 @@
 """Metrics as pure functions of features: `from ganeval.metrics import fid`.
 
 Each takes (fake, real) in this order, as torch tensors of any device or numpy arrays, accumulates in float64,
-and returns an Estimate. Names load on first use.
+and returns an Estimate. Names load on first use. `pair` and `matrix` check the arguments of a metric of your own.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from ganeval.registry import METRICS
 
 if TYPE_CHECKING:
+    from ganeval.metrics._inputs import Array, matrix, pair
     from ganeval.metrics.bins import ndb
     from ganeval.metrics.class_scores import inception_score, mode_score
     from ganeval.metrics.diversity import vendi
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ganeval.metrics.transport import emd, sliced_wasserstein
 
 __all__ = [
+    "Array",
     "cmmd",
     "coverage",
     "density",
@@ -36,6 +39,7 @@ __all__ = [
     "fid_debiased",
     "inception_score",
     "kid",
+    "matrix",
     "mifid",
     "mmd",
     "mode_score",
@@ -43,6 +47,7 @@ __all__ = [
     "one_nn_accuracy",
     "one_nn_accuracy_fake",
     "one_nn_accuracy_real",
+    "pair",
     "precision",
     "recall",
     "sliced_wasserstein",
@@ -53,4 +58,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in METRICS:
         return METRICS[name].fn
+    if name in ("Array", "matrix", "pair"):
+        return getattr(importlib.import_module("ganeval.metrics._inputs"), name)
     raise AttributeError(f"module 'ganeval.metrics' has no attribute {name!r}")

@@ -6,11 +6,11 @@ One report is a row a metric; several reports are a row a sample set.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganeval.columns import blocks, fact, table
 from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ganeval.report import ScoreReport
 
-WIDTH = 80
 HEADER = ("metric", "value", "std error", f"{LEVEL:.0%} interval", "best is")
 BEST = {"lower": "low", "higher": "high", "half": "0.5"}
 
@@ -72,13 +71,11 @@ def text(reports: Sequence[ScoreReport]) -> str:
     if first.reference:
         facts.append(("reference", _set(first.reference.source, first.reference.n)))
     facts.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
-    parts = [_fact(*fact) for fact in facts]
+    parts = [fact(*fact) for fact in facts]
     if len(reports) == 1:
-        parts += ["", *_aligned(HEADER, list(rows(first)))]
+        parts += ["", *table(HEADER, list(rows(first)))]
     else:
-        header, body = _wide(reports)
-        for columns in _blocks(header, body):
-            parts += ["", *_aligned([header[c] for c in columns], [[row[c] for c in columns] for row in body])]
+        parts += ["", *blocks(*_wide(reports))]
     parts += _classes(first) if len(reports) == 1 else []
     conventions = "; ".join(
         f"{name} {', '.join(f'{k}={v}' for k, v in s.options.items() if k != 'seed' and v is not None)}"
@@ -87,9 +84,9 @@ def text(reports: Sequence[ScoreReport]) -> str:
     )
     parts.append("")
     if conventions:
-        parts.append(_fact("options", conventions))
-    parts += [_fact("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
-    parts += [_fact("left out", f"{name}: {reason}") for name, reason in first.skipped.items()]
+        parts.append(fact("options", conventions))
+    parts += [fact("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
+    parts += [fact("left out", f"{name}: {reason}") for name, reason in first.skipped.items()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -101,35 +98,6 @@ def _treated(counts: dict[str, int]) -> str:
     return "; ".join(f"{n:,} {what}" for what, n in counts.items())
 
 
-def _fact(label: str, value: str) -> str:
-    return textwrap.fill(
-        value, WIDTH, initial_indent=f"{label:<11}", subsequent_indent=" " * 11, break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip
-
-
-def _aligned(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Columns padded to their widest cell, the first to the left, the others to the right."""
-    table = [header, *body]
-    widths = [max(len(row[c]) for row in table) for c in range(len(header))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:], strict=True))])
-             for row in table]  # fmt: skip
-    return [lines[0], "-" * len(lines[0]), *lines[1:]]
-
-
-def _blocks(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[int]]:
-    """The columns in groups that fit WIDTH, each beginning with the first column."""
-    widths = [max(len(row[c]) for row in [header, *body]) + 2 for c in range(len(header))]
-    blocks, used = [[0]], widths[0]
-    for c in range(1, len(header)):
-        if used + widths[c] > WIDTH + 2 and len(blocks[-1]) > 1:
-            blocks.append([0])
-            used = widths[0]
-        blocks[-1].append(c)
-        used += widths[c]
-    return blocks
-
-
 def _classes(report: ScoreReport) -> list[str]:
     """A row a class, a column a metric; the mean over classes of the Fréchet distance is known as intra-FID."""
     if not report.by_class:
@@ -138,7 +106,12 @@ def _classes(report: ScoreReport) -> list[str]:
     names = [name for name in report.metrics if any(name in s.metrics for s in scores.values())]
     header = ["class", "n", "n ref", *(report.title(report.metrics[name].metric) for name in names)]
     body = [
-        [name, str(s.n_fake), str(s.n_real), *(cells(s.metrics[m].estimate)[0] if m in s.metrics else "-" for m in names)]
+        [
+            name,
+            str(s.n_fake),
+            str(s.n_real),
+            *(cells(s.metrics[m].estimate)[0] if m in s.metrics else "-" for m in names),
+        ]
         for name, s in scores.items()
     ]
     means = []
@@ -146,10 +119,7 @@ def _classes(report: ScoreReport) -> list[str]:
         values = [s.metrics[metric].estimate.value for s in scores.values() if metric in s.metrics]
         means.append(number(sum(values) / len(values)))
     body.append(["mean", "", "", *means])
-    parts = []
-    for columns in _blocks(header, body):
-        parts += ["", *_aligned([header[c] for c in columns], [[row[c] for c in columns] for row in body])]
-    return parts
+    return ["", *blocks(header, body)]
 
 
 def _grid(reports: Sequence[ScoreReport]) -> tuple[Sequence[str], list[Sequence[str]]]:
@@ -193,8 +163,8 @@ def frame(report: ScoreReport) -> pd.DataFrame:
                  "low": low, "high": high, "better": scored.metric.better,
                  "n_fake": estimate.n_fake, "n_real": estimate.n_real}
             )  # fmt: skip
-    table = pd.DataFrame.from_records(records)
-    return table if report.by_class else table.drop(columns="class", errors="ignore")
+    lines = pd.DataFrame.from_records(records)
+    return lines if report.by_class else lines.drop(columns="class", errors="ignore")
 
 
 def frames(reports: Sequence[ScoreReport]) -> pd.DataFrame:

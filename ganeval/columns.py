@@ -1,0 +1,55 @@
+"""Plain text in columns of at most 80 characters, for a terminal or a mail."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+WIDTH = 80
+
+
+def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of numbers under a header and a rule: the first column to the left, the others to the right."""
+    rows = [header, *body]
+    widths = [max(len(row[c]) for row in rows) for c in range(len(header))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
+
+
+def blocks(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """A table too wide for WIDTH as several below each other, each beginning with the first column."""
+    widths = [max(len(row[c]) for row in [header, *body]) + 2 for c in range(len(header))]
+    groups, used = [[0]], widths[0]
+    for c in range(1, len(header)):
+        if used + widths[c] > WIDTH + 2 and len(groups[-1]) > 1:
+            groups.append([0])
+            used = widths[0]
+        groups[-1].append(c)
+        used += widths[c]
+    lines = []
+    for columns in groups:
+        lines += ["", *table([header[c] for c in columns], [[row[c] for c in columns] for row in body])]
+    return lines[1:]
+
+
+def listing(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Rows of words, all to the left; the last column is wrapped."""
+    rows = [header, *body]
+    widths = [max(len(row[c]) for row in rows) for c in range(len(header) - 1)]
+    indent = " " * (sum(widths) + 2 * len(widths))
+    starts = ["".join(cell.ljust(w + 2) for cell, w in zip(row, widths, strict=False)) for row in rows]
+    return "\n".join(
+        textwrap.fill(row[-1], WIDTH, initial_indent=start, subsequent_indent=indent)
+        for row, start in zip(rows, starts, strict=True)
+    )
+
+
+def fact(label: str, value: str) -> str:
+    """A label and its text, wrapped beside it; paths are never broken."""
+    return textwrap.fill(
+        value, WIDTH, initial_indent=f"{label:<11}", subsequent_indent=" " * 11,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
