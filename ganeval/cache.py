@@ -44,7 +44,7 @@ def load_features(key: str) -> Features | None:
     """The features saved under `key`, or None."""
     path = cache_dir() / "features" / f"{key}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             meta = json.loads(str(arrays["meta"]))
     except FileNotFoundError:

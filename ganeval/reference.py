@@ -47,7 +47,7 @@ def load_statistics(path: str | Path) -> tuple[Moments, str]:
     Raises GanevalError for arrays that are not a mean (D,) and a finite symmetric covariance (D, D).
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             mean, cov = file["mu"].astype(np.float64), file["sigma"].astype(np.float64)
             facts = {name: file[name].item() for name in FACTS if name in file}
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:

@@ -27,7 +27,8 @@ def number(value: float, error: float | None = None) -> str:
     if not math.isfinite(value):
         return str(value)
     scale = error or abs(value) / 1000
-    places = max(0, 1 - math.floor(math.log10(scale))) if scale > 0 else 0
+    digits = 1 if error else 0
+    places = max(0, digits - math.floor(math.log10(scale))) if scale > 0 else 0
     return f"{value:.{places}f}" if places <= 6 else f"{value:.3g}"
 
 
@@ -71,7 +72,7 @@ def text(reports: Sequence[ScoreReport]) -> str:
     if first.reference:
         facts.append(("reference", _set(first.reference.source, first.reference.n)))
     facts.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
-    parts = [fact(*fact) for fact in facts]
+    parts = [fact(*pair) for pair in facts]
     if len(reports) == 1:
         parts += ["", *table(HEADER, list(rows(first)))]
     else:

@@ -1,0 +1,113 @@
+"""The cache returns what was put in, and treats everything else as absent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from ganeval import cache as caches
+from ganeval.files import cache_dir
+from ganeval.types import Estimate, Features, Survey
+
+
+def some_features(seed: int = 0, n: int = 50) -> Features:
+    random = torch.Generator().manual_seed(seed)
+    survey = Survey(
+        np.random.RandomState(seed).randint(256, size=(n, 32), dtype=np.uint8),
+        Counter({"8x8": n}), Counter({"PNG": n}), Counter({"grey repeated": 3}), ("bad.png",),
+    )  # fmt: skip
+    return Features(
+        torch.randn(n, 7, generator=random), torch.randn(n, 3, generator=random), "net/v1",
+        torch.arange(n) % 3, ("a", "b", "c"), survey,
+    )  # fmt: skip
+
+
+def assert_same(a: Features, b: Features) -> None:
+    assert torch.equal(a.pooled, b.pooled)
+    assert torch.equal(a.logits, b.logits)
+    assert torch.equal(a.labels, b.labels)
+    assert (a.fingerprint, a.class_names) == (b.fingerprint, b.class_names)
+    assert np.array_equal(a.survey.digests, b.survey.digests)
+    assert (a.survey.sizes, a.survey.formats) == (b.survey.sizes, b.survey.formats)
+    assert (a.survey.treatments, a.survey.skipped) == (b.survey.treatments, b.survey.skipped)
+
+
+def test_features_come_back_as_they_were() -> None:
+    caches.save_features("k", some_features())
+    assert_same(caches.load_features("k"), some_features())
+
+
+def test_what_was_never_saved_is_absent() -> None:
+    assert caches.load_features("k") is None
+    assert caches.load_estimate("k") is None
+
+
+def test_an_estimate_comes_back_as_it_was() -> None:
+    estimate = Estimate(1.5, 0.1, (1.3, 1.7), 10, 20, {"k": 3})
+    caches.save_estimate("ab", estimate)
+    assert caches.load_estimate("ab") == estimate
+    caches.save_estimate("cd", Estimate(float("inf")))
+    assert caches.load_estimate("cd") == Estimate(float("inf"))
+
+
+@pytest.mark.parametrize("damage", ["truncate", "empty", "text", "pickle"])
+def test_a_damaged_file_counts_as_absent(damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    caches.save_features("k", some_features())
+    path = cache_dir() / "features" / "k.npz"
+    whole = path.read_bytes()
+    content = {"truncate": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}.get(damage)
+    if content is None:
+        np.savez(path, pooled=np.array([object()], dtype=object))
+    else:
+        path.write_bytes(content)
+    assert caches.load_features("k") is None
+    assert "k.npz" in caplog.text
+
+
+def test_a_key_depends_on_every_part() -> None:
+    assert len({caches.key_of("a", "b"), caches.key_of("ab", ""), caches.key_of("a"), caches.key_of("a", None)}) == 4
+
+
+def _fill(seed: int) -> None:
+    for _ in range(20):
+        caches.save_features("shared", some_features(seed, n=20_000))
+
+
+def test_two_processes_writing_one_key_leave_a_whole_file() -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_fill, args=(seed,)) for seed in (0, 1)]
+    for worker in workers:
+        worker.start()
+    seen = 0
+    while any(worker.is_alive() for worker in workers):
+        found = caches.load_features("shared")
+        if found is not None:
+            seen += 1
+            assert len(found) == 20_000
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    assert seen
+    assert caches.load_features("shared") is not None
+    assert not list((cache_dir() / "features").glob(".*"))
+
+
+def test_a_writer_that_is_killed_leaves_nothing_under_the_name() -> None:
+    def die_writing() -> None:
+        from ganeval.files import atomic_write
+
+        with atomic_write(cache_dir() / "features" / "k.npz") as file:
+            file.write(b"half")
+            file.flush()
+            os.kill(os.getpid(), 9)
+
+    worker = multiprocessing.get_context("fork").Process(target=die_writing)
+    worker.start()
+    worker.join()
+    assert worker.exitcode == -9
+    assert caches.load_features("k") is None

@@ -1,0 +1,98 @@
+"""The report as text, JSON, Markdown, LaTeX and pandas."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ganeval.evaluate import Scored
+from ganeval.registry import METRICS
+from ganeval.report import ExtractorInfo, ScoreReport, SetInfo
+from ganeval.report.tables import frames, latex, markdown, number, text
+from ganeval.types import Estimate
+
+
+def report(source: str = "folder/a", extractor: str = "inception", *, verified: bool = True) -> ScoreReport:
+    estimates = {
+        "fid": Estimate(3.1512, 0.021, None, 5000, 5000, {"no_interval": "biased upwards"}),
+        "kid": Estimate(0.00123, 0.00011, (0.00101, 0.00145), 5000, 5000),
+        "one_nn_accuracy": Estimate(float("nan"), None, None, 5000, 5000),
+    }
+    return ScoreReport(
+        SetInfo(source, 5000, "ab" * 32),
+        SetInfo("mnist:test", 10000, "cd" * 32),
+        ExtractorInfo(extractor, f"{extractor}/fp32", 2048, None, verified, "fp32", "the default"),
+        {name: Scored(METRICS[name], e, {"seed": 0, "k": 3}, 0.1) for name, e in estimates.items()},
+        {"mode_score": "the extractor has no class logits"},
+        ["n is small"],
+        0,
+        {"ganeval": "0.1.0"},
+        {"decode": 0.1, "extract": 0.2, "metrics": 0.3},
+        treatments={"samples": {"grey repeated to RGB": 5000}, "reference": {}},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [(3.1512, 0.021, "3.151"), (1234.5, 30.0, "1234"), (0.00123, 0.00011, "0.00123"), (25.6789, None, "25.68"),
+     (0.0, None, "0"), (-0.5, None, "-0.5000"), (1.5e-9, None, "1.5e-09"), (float("inf"), None, "inf")],
+)  # fmt: skip
+def test_a_number_has_the_digits_it_deserves(value: float, error: float | None, shown: str) -> None:
+    assert number(value, error) == shown
+
+
+@pytest.mark.parametrize(
+    ("extractor", "verified", "title"),
+    [("inception", True, "FID"), ("inception-clean", True, "FID"), ("inception", False, "FD"),
+     ("classifier:mnist", True, "FD")],
+)  # fmt: skip
+def test_people_read_fid_only_for_verified_inception(extractor: str, verified: bool, title: str) -> None:
+    shown = report(extractor=extractor, verified=verified)
+    assert shown.title(METRICS["fid"]) == title
+    assert "fid" in shown.to_dict()["metrics"]
+
+
+def test_text_fits_80_columns_and_says_what_was_left_out() -> None:
+    long = "/a/very/long/path/" + "x" * 30
+    for shown in (text([report(long)]), text([report(long), report("b")]), text([report(str(i)) for i in range(30)])):
+        assert max(map(len, shown.splitlines())) <= 80
+    assert "mode_score: the extractor has no class logits" in text([report()]).replace("\n           ", " ")
+    assert "5,000 grey repeated to RGB" in text([report()])
+
+
+def test_json_has_the_contract_and_no_nan() -> None:
+    document = json.loads(report().to_json(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    assert document["schema"] == "ganeval.score/1"
+    assert document["samples"] == {"source": "folder/a", "n": 5000, "sha256": "ab" * 32}
+    assert document["metrics"]["kid"]["interval"] == [0.00101, 0.00145]
+    assert document["metrics"]["fid"]["interval"] is None
+    assert document["metrics"]["one_nn_accuracy"]["value"] is None
+    assert {"value", "std_error", "interval", "level", "better", "options", "seconds"} <= set(document["metrics"]["kid"])
+    assert document["skipped"] == {"mode_score": "the extractor has no class logits"}
+
+
+def test_several_reports_are_one_table_with_a_row_each() -> None:
+    two = [report("folder/a"), report("folder/b")]
+    assert list(frames(two)["samples"]) == ["folder/a", "folder/b"]
+    assert list(frames(two)["fid"]) == [3.1512, 3.1512]
+    assert [line.split("|")[1].strip() for line in markdown(two).splitlines()] == ["samples", "---", "a", "b"]
+    assert text(two).count("\na ") == text(two).count("\nb ") == 1
+
+
+def test_same_names_in_different_folders_are_told_apart() -> None:
+    assert "one/a" in text([report("one/a"), report("two/a")])
+
+
+def test_one_report_is_a_row_a_metric() -> None:
+    table = report().to_frame()
+    assert list(table["metric"]) == ["fid", "kid", "one_nn_accuracy"]
+    assert table.loc[1, "low"] == 0.00101
+    assert report()["fid"].value == 3.1512
+
+
+def test_latex_escapes_and_uses_booktabs() -> None:
+    shown = latex([report("50%_a"), report("b")])
+    assert r"50\%\_a" in shown
+    assert shown.count(r"\\") == 3
+    assert shown.startswith(r"\begin{tabular}{lrrrrr}".replace("rrrrr", "r" * 4)) or r"\toprule" in shown
