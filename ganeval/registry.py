@@ -114,7 +114,7 @@ def add(*entries: Metric | ExtractorSpec) -> None:
     """Registers metrics and extractors. A name that is taken raises GanevalError."""
     for entry in entries:
         table: dict[str, Any] = METRICS if isinstance(entry, Metric) else EXTRACTORS
-        key = entry.name if isinstance(entry, Metric) else entry.name.replace(":<", ":").partition(":")[0]
+        key = entry.name.partition(":<")[0]
         if key in table:
             raise GanevalError(f"{entry.name!r} is registered twice; give one of them another name")
         table[key] = entry
@@ -136,13 +136,14 @@ def get_metric(name: str) -> Metric:
     return METRICS[key]
 
 
+FRECHET = "ganeval.metrics.frechet:frechet"
 NEIGHBOURS = "ganeval.metrics.neighbours:neighbours"
 
 add(
     Metric("fid", "ganeval.metrics.frechet:fid", "FID", "lower", "arXiv:1706.08500",
-           moments=True, home="inception", title_elsewhere="FD"),
+           moments=True, home="inception", title_elsewhere="FD", family=FRECHET),
     Metric("fid_debiased", "ganeval.metrics.frechet:fid_debiased", "FID, debiased", "lower", "arXiv:1706.08500",
-           moments=True, home="inception", title_elsewhere="FD, debiased"),
+           moments=True, home="inception", title_elsewhere="FD, debiased", family=FRECHET),
     Metric("kid", "ganeval.metrics.kernel:kid", "KID", "lower", "arXiv:1801.01401"),
     Metric("mmd", "ganeval.metrics.kernel:mmd", "MMD (Gaussian)", "lower", "JMLR 13:723 (2012)"),
     Metric("cmmd", "ganeval.metrics.kernel:cmmd", "CMMD", "lower", "arXiv:2401.09603",
@@ -172,4 +173,23 @@ add(
     Metric("mifid", "ganeval.metrics.frechet:mifid", "MiFID", "lower", "arXiv:2106.03062", home="inception",
            title_elsewhere="MiFD"),
     Metric("ndb", "ganeval.metrics.bins:ndb", "NDB/K", "lower", "arXiv:1805.12462"),
+)  # fmt: skip
+
+add(
+    ExtractorSpec("inception", "ganeval.extractors.inception:load",
+                  "Inception, TF1 bilinear resize: as torch-fidelity and the original FID", "arXiv:1706.08500", "tf1"),
+    ExtractorSpec("inception-pytorch", "ganeval.extractors.inception:load",
+                  "Inception, PyTorch bilinear resize: as pytorch-fid", "arXiv:1706.08500", "pytorch"),
+    ExtractorSpec("inception-clean", "ganeval.extractors.inception:load",
+                  "Inception, antialiased bicubic resize: as clean-fid", "arXiv:2104.11222", "clean"),
+    ExtractorSpec("dinov2", "ganeval.extractors.dinov2:load", "DINOv2 ViT-L/14, class token",
+                  "arXiv:2304.07193", extra="dinov2"),
+    ExtractorSpec("clip", "ganeval.extractors.clip:load", "CLIP ViT-L/14 at 336 pixels, image embedding",
+                  "arXiv:2103.00020", extra="clip"),
+    ExtractorSpec("torchvision:<model>", "ganeval.extractors.torchvision:load",
+                  "any torchvision classifier, before its last layer: torchvision:resnet50"),
+    ExtractorSpec("classifier:<name>", "ganeval.extractors.classifier:load",
+                  "embedded small classifiers, no download: classifier:digits, classifier:mnist"),
+    ExtractorSpec("pixels", "ganeval.extractors.pixels:load",
+                  "the pixels at 32x32, no network, no download; pixels:64 for another size"),
 )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Images from anywhere, as uint8 RGB: `open_images` takes a folder, zip, npz, npy, tensor, array or data set name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ganeval.datasets import DATASETS
+from ganeval.errors import GanevalError, unknown
+
+
+class Image(NamedTuple):
+    """One image: uint8 (3, H, W), the format it was stored in, and what was done to reach 8-bit RGB."""
+
+    pixels: Tensor
+    format: str
+    treatments: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """Where images lie. `read` raises BadImageError; `digest` is the sha256 of image i as stored, not decoded."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, i: int) -> Image: ...
+
+    def name(self, i: int) -> str: ...
+
+    def digest(self, i: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class ImageSet(Dataset):
+    """A set of images of any sizes; item i is an Image.
+
+    source: as the user named it. labels: int64 (N,) or None. class_names: by label, perhaps empty.
+    extractor: a named data set's own. notes: what the report should say of the whole set.
+    """
+
+    source: str
+    reader: Reader
+    rows: tuple[int, ...]
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    extractor: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Image:
+        return self.reader.read(self.rows[i])
+
+    def name(self, i: int) -> str:
+        """The file, member or array row of image i, for messages."""
+        return self.reader.name(self.rows[i])
+
+    def subset(self, indices: Sequence[int]) -> ImageSet:
+        """The images at these indices, in this order."""
+        labels = None if self.labels is None else self.labels[list(indices)]
+        return replace(self, rows=tuple(self.rows[i] for i in indices), labels=labels)
+
+    def content_key(self) -> str:
+        """The sha256 over the stored content of every image, in order, and the labels.
+
+        File names, places and times do not enter; nothing is decoded.
+        """
+        return self._content_key
+
+    @cached_property
+    def _content_key(self) -> str:
+        total = hashlib.sha256()
+        for row in self.rows:
+            total.update(self.reader.digest(row))
+        if self.labels is not None:
+            total.update(repr((self.labels.tolist(), self.class_names)).encode())
+        return total.hexdigest()
+
+
+Source = str | Path | Tensor | np.ndarray | ImageSet
+
+
+def open_images(source: Source, *, data_root: str | Path | None = None) -> ImageSet:
+    """Opens a set of images; none is decoded yet.
+
+    source: a folder (searched in depth; class folders give labels), a .zip (StyleGAN's dataset.json gives labels),
+    an .npz (`arr_0`, NHWC) or .npy, a data set name with its split ("mnist:test"), a tensor (N, 3 or 1, H, W) or
+    array (N, H, W[, 1, 3 or 4]), uint8 or floats in [0, 1].
+    data_root: where torchvision's data sets lie; else GANEVAL_DATA.
+
+    Raises GanevalError for what can't be opened, UnobtainableError for a named data set that is not here.
+    """
+    from ganeval.images import arrays, folders, named
+
+    if isinstance(source, ImageSet):
+        return source
+    if isinstance(source, Tensor | np.ndarray):
+        return arrays.from_memory(source)
+    if not isinstance(source, str | Path):
+        raise GanevalError(f"can't take images from a {type(source).__name__}; give a path, a tensor or an array")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return folders.open_folder(path, str(source))
+    if path.is_file():
+        openers = {".zip": folders.open_zip, ".npz": arrays.open_npz, ".npy": arrays.open_npy}
+        if path.suffix.lower() not in openers:
+            raise GanevalError(f"{source} is a file of a kind not understood; give a folder, .zip, .npz or .npy")
+        return openers[path.suffix.lower()](path, str(source))
+    name, _, split = str(source).partition(":")
+    if name.lower().replace("-", "_") in DATASETS:
+        return named.open_named(name.lower().replace("-", "_"), split, str(source), data_root)
+    if isinstance(source, str) and re.fullmatch(r"[\w-]+(:\w*)?", source):
+        hint = unknown("data set", name, DATASETS)
+        raise GanevalError(f"{source!r} is no file or folder here, and as a name: {hint}")
+    raise GanevalError(f"{source} does not exist; give a folder, .zip, .npz, .npy, or a data set name")
+
+
+def all_rows(reader: Reader) -> tuple[int, ...]:
+    """Every row of a reader, in order."""
+    return tuple(range(len(reader)))
+
+
+def as_labels(values: Sequence[int] | np.ndarray) -> Tensor:
+    """Labels as int64 (N,)."""
+    return torch.as_tensor(np.asarray(values, dtype=np.int64))

@@ -1,0 +1,173 @@
+"""Images in arrays: tensors and arrays in memory, .npy and .npz files."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import GanevalError
+from ganeval.images import Image, ImageSet, all_rows, as_labels
+
+CHUNK = 1024
+FLOATS_GUESSED = "floats in [0, 1] were taken as 0 to 255 (x255, rounded); save uint8 to leave no doubt"
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """Rows of an array (N, H, W, C), uint8, or floats in [0, 1]."""
+
+    source: str
+    array: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def name(self, i: int) -> str:
+        return f"{self.source}[{i}]"
+
+    def read(self, i: int) -> Image:
+        row = np.asarray(self.array[i])
+        treatments = []
+        if row.dtype != np.uint8:
+            row = np.rint(row * 255.0).astype(np.uint8)
+            treatments.append("floats in [0, 1] taken as 0 to 255")
+        channels = row.shape[-1]
+        if channels == 1:
+            row = np.repeat(row, 3, axis=-1)
+            treatments.append("grey repeated to RGB")
+        elif channels == 4:
+            treatments.append("alpha dropped")
+        pixels = torch.from_numpy(np.ascontiguousarray(row[..., :3].transpose(2, 0, 1)))
+        return Image(pixels, "array", tuple(treatments))
+
+    def digest(self, i: int) -> bytes:
+        row = np.ascontiguousarray(self.array[i])
+        return hashlib.sha256(f"{row.dtype.str}{row.shape}".encode() + row.tobytes()).digest()
+
+
+def from_memory(images: Tensor | np.ndarray) -> ImageSet:
+    """A tensor (N, C, H, W) or an array (N, H, W[, C])."""
+    if isinstance(images, Tensor):
+        if images.ndim != 4 or images.shape[1] not in (1, 3, 4):
+            raise GanevalError(f"a tensor of images must be (N, 3, H, W), got {tuple(images.shape)}")
+        return from_array(images.detach().cpu().permute(0, 2, 3, 1).numpy(), "tensor")
+    return from_array(images, "array")
+
+
+def from_array(array: np.ndarray, source: str, labels: np.ndarray | None = None) -> ImageSet:
+    """An array (N, H, W) or (N, H, W, 1, 3 or 4) of uint8, integers in 0..255, or floats in [0, 1].
+
+    Raises GanevalError for another shape, NaN, or values outside the range, with how to rescale them.
+    """
+    if array.dtype == object:
+        raise GanevalError(f"{source} holds Python objects, not numbers; save one uint8 array (N, H, W, 3)")
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[-1] not in (1, 3, 4):
+        hint = "; transpose(0, 2, 3, 1) makes it so" if array.ndim == 4 and array.shape[1] in (1, 3, 4) else ""
+        raise GanevalError(f"{source} has shape {array.shape}; images in an array are (N, H, W, 3){hint}")
+    if not array.size:
+        raise GanevalError(f"{source} holds no image: its shape is {array.shape}")
+    notes: tuple[str, ...] = ()
+    if array.dtype != np.uint8:
+        low, high = _range(array, source)
+        if np.issubdtype(array.dtype, np.floating):
+            _check_floats(low, high, source)
+            notes = (f"{source}: {FLOATS_GUESSED}",)
+        elif low < 0 or high > 255:
+            raise GanevalError(f"{source} holds {array.dtype} from {low:g} to {high:g}; scale it to uint8, 0 to 255")
+        else:
+            array = array.astype(np.uint8)
+    if labels is not None and labels.shape != (len(array),):
+        raise GanevalError(f"{source} has {len(array)} images and labels of shape {labels.shape}; they must match")
+    reader = ArrayReader(source, array)
+    return ImageSet(source, reader, all_rows(reader), None if labels is None else as_labels(labels), notes=notes)
+
+
+def _range(array: np.ndarray, source: str) -> tuple[float, float]:
+    """Smallest and largest value, a chunk at a time, so that a memory-mapped file is streamed."""
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise GanevalError(f"{source} holds {array.dtype}; images are uint8, or floats in [0, 1]")
+    chunks = [array[i : i + CHUNK] for i in range(0, len(array), CHUNK)]
+    low, high = min(chunk.min() for chunk in chunks), max(chunk.max() for chunk in chunks)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise GanevalError(f"{source} holds NaN or infinity; look for images that went wrong when they were made")
+    return float(low), float(high)
+
+
+def _check_floats(low: float, high: float, source: str) -> None:
+    if 0 <= low and high <= 1:
+        return
+    if -1 <= low and high <= 1:
+        mend = "they look like [-1, 1]: give ((x + 1) * 127.5).round() as uint8"
+    elif 0 <= low and high <= 255:
+        mend = "they look like [0, 255]: give x.round() as uint8"
+    else:
+        mend = "scale them to uint8, 0 to 255"
+    raise GanevalError(f"{source} holds floats from {low:.4g} to {high:.4g}, outside [0, 1]; {mend}")
+
+
+def open_npy(path: Path, source: str) -> ImageSet:
+    """An .npy file of images, memory-mapped."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _unreadable(source, error) from None
+    return from_array(array, source)
+
+
+def open_npz(path: Path, source: str) -> ImageSet:
+    """An .npz of images: `arr_0` (N, H, W, C) and perhaps labels `arr_1` (N,), as guided-diffusion writes it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            if {"mu", "sigma"} <= names:
+                raise GanevalError(f"{source} holds statistics, not images; give it as --ref")
+            if "arr_0" not in names and len(names) != 1:
+                raise GanevalError(f"{source} holds {', '.join(sorted(names)) or 'nothing'}; the images must be arr_0")
+            first = "arr_0" if "arr_0" in names else next(iter(names))
+            images = _member(path, archive, first)
+            labels = _member(path, archive, "arr_1") if "arr_1" in names else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, GanevalError):
+            raise
+        raise _unreadable(source, error) from None
+    if labels is not None and not (labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)):
+        labels = None
+    return from_array(images, source, labels)
+
+
+def _unreadable(source: str, error: Exception) -> GanevalError:
+    if "allow_pickle" in str(error) or "Object arrays" in str(error):
+        return GanevalError(f"{source} holds pickled objects, which could run code; save one plain uint8 array")
+    return GanevalError(f"can't read {source}: {error}; make the file again")
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of an .npz: memory-mapped where it is stored uncompressed, so that 10 GB need no 10 GB of memory."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as file:
+        shape, fortran, dtype = _header(file)
+        if info.compress_type != zipfile.ZIP_STORED or dtype.hasobject or 0 in shape:
+            with archive.open(info) as again:
+                return np.lib.format.read_array(again, allow_pickle=False)
+        header_size = file.tell()
+    with open(path, "rb") as raw:
+        raw.seek(info.header_offset + 26)
+        name_size, extra_size = np.frombuffer(raw.read(4), "<u2").tolist()
+    start = info.header_offset + 30 + name_size + extra_size + header_size
+    return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)

@@ -1,0 +1,194 @@
+"""Folders and zip archives of image files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from torch import Tensor
+
+from ganeval.errors import BadImageError, GanevalError
+from ganeval.files import sha256_file
+from ganeval.images import Image, ImageSet, all_rows, as_labels
+from ganeval.images.decode import EXTENSIONS, decode
+
+LARGEST_MEMBER = 2**28
+"""Bytes of one unpacked member of a zip; more than this is no image but a bomb."""
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """Image files below a folder, by their path relative to it."""
+
+    root: Path
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, i: int) -> str:
+        return str(self.root / self.paths[i])
+
+    def read(self, i: int) -> Image:
+        try:
+            with open(self.root / self.paths[i], "rb") as file:
+                return decode(file, self.name(i))
+        except OSError as error:
+            raise _unreadable(self.name(i), error) from None
+
+    def digest(self, i: int) -> bytes:
+        try:
+            return bytes.fromhex(sha256_file(self.root / self.paths[i]))
+        except OSError:
+            # Unreadable now is unreadable later; `read` says so, or skips it.
+            return b"unreadable"
+
+
+def _unreadable(name: str, error: OSError) -> BadImageError:
+    return BadImageError(f"can't open {name}: {error.strerror}; mend its permissions, or pass --skip-bad")
+
+
+@dataclass(frozen=True)
+class ZipReader:
+    """Image files in a zip archive, by member name."""
+
+    path: Path
+    members: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def name(self, i: int) -> str:
+        return f"{self.path}!{self.members[i]}"
+
+    def read(self, i: int) -> Image:
+        return decode(io.BytesIO(self._bytes(i)), self.name(i))
+
+    def digest(self, i: int) -> bytes:
+        return hashlib.sha256(self._bytes(i)).digest()
+
+    def _bytes(self, i: int) -> bytes:
+        try:
+            return _archive(self.path, os.getpid()).read(self.members[i])
+        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            raise BadImageError(f"can't unpack {self.name(i)}: {error}; make the zip again") from None
+        except Exception as error:
+            # zlib.error and its like, whose classes depend on the compression.
+            if type(error).__module__ not in ("zlib", "_lzma", "lzma"):
+                raise
+            raise BadImageError(f"can't unpack {self.name(i)}: {error}; make the zip again") from None
+
+
+@cache
+def _archive(path: Path, process: int) -> zipfile.ZipFile:
+    """An open archive for each process: workers that shared one file position would read each other's bytes."""
+    return zipfile.ZipFile(path)
+
+
+def open_folder(path: Path, source: str) -> ImageSet:
+    """The images below a folder, sorted by path. Raises GanevalError where there are none."""
+    files = sorted(_files_below(path))
+    images = [file for file in files if Path(file).suffix.lower() in EXTENSIONS]
+    if not images:
+        raise _no_images(source, files)
+    labels, names = _class_folders(images)
+    reader = FolderReader(path, tuple(images))
+    return ImageSet(source, reader, all_rows(reader), labels, names)
+
+
+def _files_below(root: Path) -> Iterator[str]:
+    """Relative paths of all files, links followed, hidden ones left out; a loop of links ends."""
+    seen: set[tuple[int, int]] = set()
+    for folder, below, files in os.walk(root, followlinks=True):
+        facts = os.stat(folder)
+        if (facts.st_dev, facts.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        below[:] = [name for name in below if not _hidden(name)]
+        for name in files:
+            if not _hidden(name):
+                yield os.path.relpath(os.path.join(folder, name), root)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def open_zip(path: Path, source: str) -> ImageSet:
+    """The images in a zip, sorted by name; labels from StyleGAN's dataset.json, else from class folders.
+
+    Raises GanevalError for a broken or encrypted archive, members that point outside it, and bombs.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+            listed = archive.read("dataset.json") if "dataset.json" in archive.namelist() else b"{}"
+    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+        raise GanevalError(f"can't read the zip {source}: {error}; make it again") from None
+    for info in infos:
+        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+        if ".." in parts or info.filename.startswith(("/", "\\")):
+            raise GanevalError(f"{source} has the member {info.filename!r}, which points outside it; make it again")
+        if info.flag_bits & 0x1:
+            raise GanevalError(f"{source} is encrypted ({info.filename!r}); unpack it and give the folder")
+        if info.file_size > LARGEST_MEMBER:
+            size = f"{info.file_size / 2**30:.1f} GiB"
+            raise GanevalError(f"{source}: {info.filename!r} unpacks to {size}, more than any image; is it a zip bomb?")
+    files = sorted(info.filename for info in infos if not any(map(_hidden, PurePosixPath(info.filename).parts)))
+    images = [file for file in files if PurePosixPath(file).suffix.lower() in EXTENSIONS]
+    if not images:
+        raise _no_images(source, files)
+    labels, names = _class_folders(images)
+    labels, names = _dataset_json(listed, images, source) or (labels, names)
+    reader = ZipReader(path, tuple(images))
+    return ImageSet(source, reader, all_rows(reader), labels, names)
+
+
+def _no_images(source: str, files: list[str]) -> GanevalError:
+    known = "png, jpg, bmp, webp, tif, gif, ppm"
+    if not files:
+        return GanevalError(f"{source} is empty; it should hold images ({known})")
+    kinds = Counter(PurePosixPath(file).suffix.lower() or "no extension" for file in files)
+    found = ", ".join(f"{n} x {kind}" for kind, n in kinds.most_common(3))
+    return GanevalError(f"{source} holds no images ({known}) but {found}; name the folder that holds them")
+
+
+def _class_folders(images: list[str]) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Labels where every image lies in a folder of the top level, and there are several such folders."""
+    tops = [PurePosixPath(Path(image).as_posix()).parts for image in images]
+    names = sorted({parts[0] for parts in tops})
+    if any(len(parts) < 2 for parts in tops) or len(names) < 2:
+        return None, ()
+    number = {name: i for i, name in enumerate(names)}
+    return as_labels([number[parts[0]] for parts in tops]), tuple(names)
+
+
+def _dataset_json(text: bytes, images: list[str], source: str) -> tuple[Tensor, tuple[str, ...]] | None:
+    """StyleGAN's labels, {"labels": [[file, label], ...]}; None where there are none.
+
+    A label's name is that of its folder, where each label has one folder and each folder one label.
+    """
+    try:
+        listed = json.loads(text).get("labels")
+        by_file = {str(file): int(label) for file, label in listed or ()}
+    except (ValueError, TypeError, AttributeError):
+        raise GanevalError(f'dataset.json in {source} is not {{"labels": [["file", number], ...]}}; mend it') from None
+    if not by_file:
+        return None
+    missing = [image for image in images if image not in by_file]
+    if missing:
+        raise GanevalError(f"dataset.json in {source} has no label for {len(missing)} images, {missing[0]!r} the first")
+    labels = [by_file[image] for image in images]
+    pairs = {(label, PurePosixPath(image).parts[0]) for label, image in zip(labels, images, strict=True)}
+    folders = dict(sorted(pairs))
+    named = len(folders) == len(pairs) == len(set(folders.values())) and list(folders) == list(range(len(folders)))
+    return as_labels(labels), tuple(folders.values()) if named and len(pairs) > 1 else ()

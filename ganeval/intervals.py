@@ -1,0 +1,29 @@
+"""Standard errors and confidence intervals that several metrics share."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import ndtri
+
+from ganeval.types import LEVEL
+
+Z = float(ndtri(0.5 + LEVEL / 2))
+"""The normal quantile of a two-sided interval at LEVEL: 1.96."""
+
+
+def normal(value: float, std_error: float) -> tuple[float, float]:
+    """value +- Z std_error."""
+    return value - Z * std_error, value + Z * std_error
+
+
+def binomial(share: float, n: int) -> tuple[float, tuple[float, float]]:
+    """Standard error sqrt(p (1 - p) / n) of a share of n independent trials, and Wilson's interval (1927).
+
+    Wilson's interval stays within [0, 1] and does not vanish at 0 and 1, where the standard error does.
+    """
+    std_error = math.sqrt(share * (1 - share) / n)
+    weight = Z * Z / n
+    centre = (share + weight / 2) / (1 + weight)
+    half = Z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
+    return std_error, (max(0.0, centre - half), min(1.0, centre + half))

@@ -1,0 +1,58 @@
+"""Mean and covariance of features, and the trace term of the Fréchet distance between two of them, in float64."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.linalg import cholesky_ex, eigh, eigvalsh, svdvals
+
+from ganeval.types import Moments
+
+ROWS = 4096
+"""Rows that are widened to float64 at a time."""
+SVD_LIMIT = 1024
+"""Up to this size singular values are affordable; they lose no digits to a Gram matrix's square."""
+
+
+def moments(rows: Tensor) -> Moments:
+    """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
+    n = len(rows)
+    mean = rows.sum(0, dtype=torch.float64) / n
+    cov = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
+    for block in rows.split(ROWS):
+        centred = block.double() - mean
+        cov.addmm_(centred.T, centred)
+    return Moments(mean, cov / (n - 1), n)
+
+
+def root(data: Tensor | Moments) -> Tensor:
+    """A matrix R (K, D) with R'R the covariance, of as few rows as there are: the centred rows where N < D."""
+    if isinstance(data, Tensor):
+        if len(data) < data.shape[1]:
+            rows = data.double()
+            return (rows - rows.mean(0)) / (len(rows) - 1) ** 0.5
+        data = moments(data)
+    return cov_root(data.cov)
+
+
+def cov_root(cov: Tensor) -> Tensor:
+    """A matrix R (D, D) with R'R = cov: Cholesky's, or from the eigenvectors where cov is singular."""
+    factor, failed = cholesky_ex(cov)
+    if not failed:
+        return factor.T
+    values, vectors = eigh(cov)
+    # Negative eigenvalues of a covariance are rounding; their true value is zero.
+    return values.clamp(min=0).sqrt()[:, None] * vectors.T
+
+
+def trace_of_root_product(a: Tensor, b: Tensor) -> float:
+    """tr (S_a S_b)^(1/2) from roots a (K, D) and b (L, D): the sum of the singular values of a b'.
+
+    Those are the square roots of the eigenvalues of S_a S_b, which is what scipy's sqrtm is used for elsewhere;
+    no matrix square root is taken here, nothing becomes complex, and singular covariances are no special case.
+    """
+    product = a @ b.T
+    if min(product.shape) <= SVD_LIMIT:
+        return float(svdvals(product).sum())
+    gram = product @ product.T if product.shape[0] <= product.shape[1] else product.T @ product
+    return float(eigvalsh(gram).clamp(min=0).sqrt().sum())

@@ -1,0 +1,90 @@
+"""Scores from a classifier's logits: Inception Score and Mode Score."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import GanevalError
+from ganeval.metrics._inputs import Array, matrix, pair
+from ganeval.types import Estimate
+
+NO_INTERVAL = "the score is biased at finite n, and the bias is not in the standard error"
+
+
+def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
+    """Inception Score (Salimans et al., 2016, arXiv:1606.03498): exp(E_x KL(p(y|x) || p(y))), higher is better.
+
+    logits: (N, C) of the generated images, before softmax; for the published score Inception's 1008 without bias.
+    splits: the score is the mean over this many consecutive parts, as published; `details` has their sd, which is
+    what papers print after +-, and the score of all images in one part.
+    Range 1 to C. Biased downwards for small N / splits: compare only at equal N and splits. Blind to copying, and to
+    everything that the classifier does not see.
+
+    std_error: delta method, over images within the splits. Raises GanevalError for fewer images than splits.
+    """
+    x = matrix(logits, "logits").double()
+    n = len(x)
+    if not 1 <= splits <= n:
+        raise GanevalError(f"splits={splits} of {n} images; give 1 to {n}")
+    parts = [x[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
+    scores, variances = zip(*map(_one_score, parts), strict=True)
+    values = torch.tensor(scores, dtype=torch.float64)
+    std_error = math.sqrt(sum(variances)) / splits if min(map(len, parts)) > 1 else None
+    details = {
+        "split_std": float(values.std(correction=0)),
+        "one_split": _one_score(x)[0],
+        "no_interval": NO_INTERVAL,
+    }
+    return Estimate(float(values.mean()), std_error, None, n_fake=n, details=details)
+
+
+def _one_score(logits: Tensor) -> tuple[float, float]:
+    """exp of the mean KL of one part, and its variance: KL's influence is KL_i, for the marginal's drops out."""
+    log_p = logits.log_softmax(1)
+    p = log_p.exp()
+    # p log p tends to 0 with p, where the logarithm itself may be -inf.
+    kl = (torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1)
+    score = float(kl.mean().exp())
+    return score, score**2 * float(kl.var(correction=1)) / len(kl) if len(kl) > 1 else 0.0
+
+
+def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper", "che"] = "paper") -> Estimate:
+    """Mode Score: exp(E_x KL(p(y|x) || p(y)) - KL(p(y) || p*(y))), higher is better.
+
+    p(y) is the marginal of the generated images, p*(y) of the real ones (Xu et al., 2018, arXiv:1806.07755).
+    form="che": exp(E_x KL(p(y|x) || p*(y)) - KL(p*(y) || p(y))), with the last divergence the other way round
+    (Che et al., 2017, arXiv:1612.02136). With p* in the first term and KL(p(y) || p*(y)) in the second, as often
+    quoted, p* cancels and the score is the Inception Score.
+
+    fake_logits (N, C), real_logits (M, C). Range 0 to C. Biased downwards for small N. Blind to copying.
+    std_error: delta method over the fake and the real images. Raises GanevalError for unequal C, or another form.
+    """
+    x, y = pair(fake_logits, real_logits)
+    log_p, real = x.double().log_softmax(1), y.double().softmax(1)
+    p = log_p.exp()
+    fake_marginal, real_marginal = p.mean(0), real.mean(0)
+    if form == "paper":
+        log_value = _kl(p, fake_marginal).mean() - _kl(fake_marginal, real_marginal)
+        # Influence on E KL(p||p_g): KL_i; on -KL(p_g||p*): minus the log ratio, and the share under p*.
+        fake_influence = _kl(p, fake_marginal) - torch.xlogy(p, fake_marginal / real_marginal).sum(1)
+        real_influence = (real * (fake_marginal / real_marginal)).sum(1)
+    elif form == "che":
+        log_value = _kl(p, real_marginal).mean() - _kl(real_marginal, fake_marginal)
+        fake_influence = _kl(p, real_marginal) + (p * (real_marginal / fake_marginal)).sum(1)
+        log_ratio = (real_marginal / fake_marginal).log()
+        real_influence = -(real * (fake_marginal / real_marginal)).sum(1) - (real * log_ratio).sum(1)
+    else:
+        raise GanevalError(f"form={form!r} of mode_score; give 'paper' or 'che'")
+    value = float(log_value.exp())
+    variance = float(fake_influence.var() / len(p) + real_influence.var() / len(real))
+    details = {"form": form, "inception_score_one_split": _one_score(x.double())[0], "no_interval": NO_INTERVAL}
+    return Estimate(value, value * math.sqrt(variance), None, len(p), len(real), details)
+
+
+def _kl(p: Tensor, q: Tensor) -> Tensor:
+    """KL(p || q) of rows, in nats."""
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)

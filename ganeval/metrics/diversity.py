@@ -1,0 +1,43 @@
+"""Diversity without a reference: the Vendi score."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ganeval.errors import GanevalError
+from ganeval.metrics._inputs import Array, matrix
+from ganeval.types import Estimate
+
+
+def vendi(fake: Array, *, order: float = 1.0) -> Estimate:
+    """Vendi score (Friedman and Dieng, 2022, arXiv:2210.02410): the effective number of distinct images.
+
+    exp of the Rényi entropy, of the given order, of the eigenvalues l of K / n, where K holds the cosine similarities
+    of the features (N, D): exp(-sum l log l) at order 1, (sum l^q)^(1 / (1 - q)) else, 1 / max l at infinity.
+    Range 1 to min(N, D). Higher is more diverse, be it good or bad: noise is diverse too. Grows with N: compare only
+    at equal N. Orders above 1 weigh the common kinds, below 1 the rare ones (Pasarkar and Dieng, 2023).
+
+    Computed from the D x D or the N x N matrix, whichever is smaller; their nonzero eigenvalues are the same.
+    No standard error: none is known. Raises GanevalError for a negative order, or an image whose features are all 0.
+    """
+    x = matrix(fake, "fake").double()
+    if not order >= 0:
+        raise GanevalError(f"order={order} of vendi; give 0 or more, or inf")
+    norms = x.norm(dim=1, keepdim=True)
+    if not bool((norms > 0).all()):
+        raise GanevalError(f"{int((norms == 0).sum())} image(s) have only zeros as features: no cosine similarity")
+    x = x / norms
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
+    # Eigenvalues of a Gram matrix below zero are rounding.
+    values = torch.linalg.eigvalsh(gram / len(x)).clamp(min=0)
+    if order == 1:
+        value = math.exp(-float(torch.xlogy(values, values).sum()))
+    elif math.isinf(order):
+        value = 1 / float(values.max())
+    else:
+        # At orders below 1 rounding noise near zero would count; only what exceeds it is an eigenvalue.
+        values = values[values > values.max() * len(values) * torch.finfo(values.dtype).eps]
+        value = float((values**order).sum()) ** (1 / (1 - order))
+    return Estimate(value, n_fake=len(x), details={"no_interval": "no formula for its standard error is known"})

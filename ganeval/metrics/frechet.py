@@ -1,0 +1,223 @@
+"""The Fréchet distance between Gaussians fitted to features: FID, FID without its bias, MiFID."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.linalg import cholesky_ex, eigh, solve_triangular
+
+from ganeval.errors import GanevalError
+from ganeval.intervals import normal
+from ganeval.metrics._inputs import Array, matrix, pair
+from ganeval.metrics._moments import ROWS, moments, root, trace_of_root_product
+from ganeval.types import Estimate, Moments
+
+HALVINGS = 2
+"""Random halvings of both sets whose distances are averaged: the second takes a quarter off the extrapolation's
+variance, each further one less."""
+ROWS_PER_DIMENSION = 4
+"""Images per feature dimension from which the interval of `fid_debiased` was found to hold (docs/calibration.md)."""
+
+
+def fid(fake: Array, real: Array | Moments) -> Estimate:
+    """Fréchet Inception Distance (Heusel et al., 2017, arXiv:1706.08500, eq. 6), lower is better, at least 0.
+
+    |m - m_r|^2 + tr(S + S_r - 2 (S S_r)^(1/2)) of features (N, D) and (M, D), with unbiased covariances, in float64;
+    real may be Moments. Biased upwards by about (a / N + b / M): compare only at equal N and M, or use fid_debiased.
+
+    std_error: delta method, from the influence of each image (see `_Linear`); it describes the scatter and not the
+    bias, so there is no interval. With Moments the reference is taken as exact. None where N or M is not above D.
+    Raises GanevalError for unequal D, under 2 images, NaN or infinity.
+    """
+    return frechet(fake, real, {"fid": {}})["fid"]
+
+
+def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estimate:
+    """FID without its O(1/N) bias and with a 95% interval; lower is better, and near 0 it may be below 0.
+
+    2 F(N, M) - mean F(N/2, M/2) over both halves of each set, averaged over HALVINGS random halvings with the seed:
+    F(N, M) = F + a/N + b/M + ..., so the first order cancels, as in FID-infinity (Chong and Forsyth, 2020,
+    arXiv:1911.07023), without drawing any new image. Features (N, D) and (M, D). With Moments for real, the reference
+    is taken as exact: its own bias, about b / M, stays.
+
+    std_error^2 = min(v^2 / v_half + (1 + 1 / HALVINGS) W, v). v is the variance of the influence (delta method), too
+    large by noise of order D / N, which v_half, the same on half the images, shows; W is the variance of the terms
+    of second order. Interval: normal. Measured coverage, and where it fails, in docs/calibration.md: none is given
+    below ROWS_PER_DIMENSION * D images, where the extrapolation itself is not to be trusted either.
+    Raises GanevalError as `fid`, and for under 4 images.
+    """
+    return frechet(fake, real, {"fid_debiased": {"seed": seed}})["fid_debiased"]
+
+
+def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
+    """fid and fid_debiased, {name: its options}, from one decomposition."""
+    x, y = _checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2)
+    linear = _linearise(x, y)
+    value = linear.distance if linear else distance(x, y)
+    n, m = len(x), y.n if isinstance(y, Moments) else len(y)
+    results = {}
+    if "fid" in wanted:
+        error = math.sqrt(linear.variance()) if linear else None
+        details = {"no_interval": "biased upwards at finite n, by more than its standard error; see fid_debiased"}
+        if error is None:
+            details["no_std_error"] = f"{min(n, m or n)} images are not more than the {x.shape[1]} features"
+        results["fid"] = Estimate(value, error, None, n, m, details)
+    if "fid_debiased" in wanted:
+        results["fid_debiased"] = _debiased(x, y, value, linear, wanted["fid_debiased"]["seed"])
+    return {name: results[name] for name in wanted}
+
+
+def _checked(fake: Array, real: Array | Moments, at_least: int) -> tuple[Tensor, Tensor | Moments]:
+    if not isinstance(real, Moments):
+        return pair(fake, real, at_least=at_least)
+    x = matrix(fake, "fake", at_least=at_least)
+    if x.shape[1] != len(real.mean):
+        raise GanevalError(f"fake has {x.shape[1]} columns and the statistics have {len(real.mean)}; "
+                           "both must come from one extractor")  # fmt: skip
+    return x, Moments(real.mean.to(x.device).double(), real.cov.to(x.device).double(), real.n)
+
+
+def distance(x: Tensor, y: Tensor | Moments) -> float:
+    """The Fréchet distance of eq. 6 alone; either set may have fewer images than features."""
+    a, b = root(x), root(y)
+    mean_x = x.mean(0, dtype=torch.float64)
+    mean_y = y.mean if isinstance(y, Moments) else y.mean(0, dtype=torch.float64)
+    squares = (mean_x - mean_y).square().sum() + a.square().sum() + b.square().sum()
+    return float(squares) - 2 * trace_of_root_product(a, b)
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """The distance and its first order in the two distributions.
+
+    fake, real: the influence of each image, dF = 2 (m - m_r).dm + tr((I - T) dS), T the optimal transport map between
+    the Gaussians (and its inverse for the real side), centred; real is None where the reference is exact.
+    roots: the square roots of the eigenvalues of S S_r.
+    """
+
+    distance: float
+    fake: Tensor
+    real: Tensor | None
+    roots: Tensor
+
+    def variance(self) -> float:
+        sides = [side for side in (self.fake, self.real) if side is not None]
+        return sum(float(side.var()) / len(side) for side in sides)
+
+    def rate(self) -> float:
+        """1 / N + 1 / M, the order of the bias."""
+        return 1 / len(self.fake) + (0 if self.real is None else 1 / len(self.real))
+
+
+def _linearise(x: Tensor, y: Tensor | Moments) -> _Linear | None:
+    """With S = L L' and L' S_r L = V diag(w) V': T = L^-T V w^(1/2) V' L^-1, and T^-1 = L V w^(-1/2) V' L'.
+
+    None where a covariance is singular, so that T does not exist.
+    """
+    if min(len(x), len(y) if isinstance(y, Tensor) else len(x)) <= x.shape[1]:
+        return None
+    a, b = moments(x), y if isinstance(y, Moments) else moments(y)
+    lower, failed = cholesky_ex(a.cov)
+    if failed:
+        return None
+    w, v = eigh(lower.T @ b.cov @ lower)
+    if not bool(w[0] > w[-1] * len(w) * torch.finfo(w.dtype).eps):
+        return None
+    shift, roots = a.mean - b.mean, w.sqrt()
+    value = float(shift.square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum())
+    to_real = solve_triangular(lower.T, v, upper=True) * roots.sqrt()
+    to_fake = lower @ v / roots.sqrt()
+    fake = _influence(x, a.mean, shift, to_real)
+    real = None if isinstance(y, Moments) else _influence(y, b.mean, -shift, to_fake)
+    return _Linear(value, fake, real, roots)
+
+
+def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> Tensor:
+    """2 shift.c + c'c - c' T c for each centred row c, where T = half_map half_map'; centred."""
+    parts = []
+    for block in rows.split(ROWS):
+        c = block.double() - mean
+        parts.append(2 * c @ shift + c.square().sum(1) - (c @ half_map).square().sum(1))
+    values = torch.cat(parts)
+    return values - values.mean()
+
+
+def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: _Linear | None, seed: int) -> Estimate:
+    random = np.random.RandomState(seed)
+    halves = []
+    for _ in range(HALVINGS):
+        pairs = zip(_halves(x, random), _halves(y, random), strict=True)
+        halves.append(list(pairs))
+    enough = ROWS_PER_DIMENSION * x.shape[1]
+    fewest = min(len(x), len(y) if isinstance(y, Tensor) else len(x))
+    half = _linearise(*halves[0][0]) if linear and fewest >= enough else None
+    first = half.distance if half else distance(*halves[0][0])
+    others = [distance(*pair) for pair in sum(halves, [])[1:]]
+    value = 2 * whole - (first + sum(others)) / (2 * HALVINGS)
+    n, m = len(x), y.n if isinstance(y, Moments) else len(y)
+    details: dict[str, Any] = {"plain": whole, "bias": whole - value}
+    if isinstance(y, Moments):
+        details["reference"] = "taken as exact: only the samples' part of the bias and of the error is in the number"
+    if linear is None or half is None:
+        details["no_interval"] = (
+            f"{fewest} images for {x.shape[1]} features; the interval holds from {enough} on, "
+            "and with fewer the bias is not removed reliably either"
+        )
+        return Estimate(value, None, None, n, m, details)
+    std_error = _std_error(linear, half, whole - value)
+    return Estimate(value, std_error, normal(value, std_error), n, m, details)
+
+
+def _halves(data: Tensor | Moments, random: np.random.RandomState) -> list[Any]:
+    """A random half of the rows and the other half; moments are exact, and twice the same."""
+    if isinstance(data, Moments):
+        return [data, data]
+    order = torch.from_numpy(random.permutation(len(data))).to(data.device)
+    return [data[order[: len(data) // 2]], data[order[len(data) // 2 :]]]
+
+
+def _std_error(whole: _Linear, half: _Linear, bias: float) -> float:
+    """See `fid_debiased`. The second order in the basis of the eigenvectors of S S_r, r their roots, is
+
+    Q = sum_ab E_ab^2 / (2 r_a r_b (r_a + r_b)), where E_ab, the error of a covariance, has variance r_a^2 r_b^2 / N
+    (twice that for a = b) under a Gaussian. Its mean is the bias, its variance W, with the real side's error on top.
+    Heavy tails raise both; the bias that was found against the Gaussian's says by how much.
+    """
+    a, b = whole.roots[:, None], whole.roots[None, :]
+    weights = a * b / (a + b)
+    rate = whole.rate()
+    gaussian_bias = rate / 2 * float(weights.sum() + weights.diagonal().sum())
+    tails = max(0.0, bias / gaussian_bias)
+    second = 2 * rate**2 * float(weights.square().triu().sum()) * tails**2
+    plain = whole.variance()
+    return math.sqrt(min(plain**2 / half.variance() + (1 + 1 / HALVINGS) * second, plain))
+
+
+def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:
+    """Memorisation-informed FID (Bai et al., 2021, arXiv:2106.03062): FID / d, lower is better.
+
+    d is the mean over the fakes of the smallest cosine distance 1 - |cos| to a real image where that mean is under
+    eps, else 1. Features (N, D) and (M, D); the real ones must be the training set, for only it can be copied.
+    eps = 0.1 was set for Inception features. torchmetrics averages over the real images instead.
+    Infinite where every fake is a copy. No standard error: d jumps at eps. Raises GanevalError as `fid`, and for
+    images whose features are all 0.
+    """
+    x, y = pair(fake, real)
+    if not (bool(x.any(1).all()) and bool(y.any(1).all())):
+        raise GanevalError("mifid: some images have only zeros as features, so no cosine distance")
+    a, b = (rows.double() / rows.double().norm(dim=1, keepdim=True) for rows in (x, y))
+    nearest = torch.cat([1 - (part @ b.T).abs().amax(1) for part in a.split(ROWS)])
+    # Rounding puts a copy's distance a little off 0, on either side.
+    nearest = torch.where(nearest < 1e-12, 0.0, nearest)
+    mean = float(nearest.mean())
+    value = distance(x, y)
+    penalty = mean if mean < eps else 1.0
+    value = value / penalty if penalty else (math.inf if value > 0 else math.nan)
+    details = {"nearest_cosine_distance": mean, "no_interval": "biased as FID is, and its penalty jumps at eps"}
+    return Estimate(value, None, None, len(x), len(y), details)

@@ -1,0 +1,255 @@
+"""Pretrained weights: where they are published, where they lie here, and that they are what they should be.
+
+Files are looked for under every name they are published under, in ganeval's own folder and torch hub's; they are
+downloaded whole or not at all, once for all processes, and used only after their sha256 has been checked.
+GANEVAL_OFFLINE=1 never touches the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from ganeval.errors import GanevalError, UnobtainableError, unknown
+from ganeval.files import atomic_write, cache_dir, sha256_file
+
+TIMEOUT = 30
+CHUNK = 1 << 20
+ALTERNATIVES = "what works without them: --extractor pixels, classifier:digits or classifier:mnist; --weights FILE"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A weights file as its authors publish it. sha256 may be a prefix, as in torch hub's file names, or ''."""
+
+    name: str
+    urls: tuple[str, ...]
+    files: tuple[str, ...]
+    sha256: str
+
+    def matches(self, digest: str) -> bool:
+        """True where `digest` is the published sha256; False where none was published."""
+        return bool(self.sha256) and digest.startswith(self.sha256)
+
+
+KNOWN = {
+    weights.name: weights
+    for weights in (
+        Published(
+            "inception",
+            (
+                "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+                "pt_inception-2015-12-05-6726825d.pth",
+                "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+                "weights-inception-2015-12-05-6726825d.pth",
+            ),
+            ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
+            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ),
+        Published(
+            "dinov2",
+            ("https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",),
+            ("dinov2_vitl14_pretrain.pth",),
+            "",
+        ),
+        Published(
+            "clip",
+            (
+                "https://openaipublic.azureedge.net/clip/models/"
+                "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02/ViT-L-14-336px.pt",
+            ),
+            ("ViT-L-14-336px.pt",),
+            "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class WeightsRow:
+    """A line of `ganeval weights list`."""
+
+    name: str
+    status: str
+
+
+def own_folder() -> Path:
+    """Where fetched and imported weights are kept."""
+    return cache_dir() / "weights"
+
+
+def folders() -> list[Path]:
+    """The places where weights are looked for: ganeval's own folder, then torch hub's."""
+    hub = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
+    return [own_folder(), hub.expanduser() / "hub" / "checkpoints"]
+
+
+def locate(weights: Published) -> Path | None:
+    """The first file with one of the published names, or None."""
+    candidates = (folder / file for folder in folders() for file in weights.files)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def obtain(weights: Published) -> tuple[Path, str]:
+    """The file and its sha256, downloaded where it is not here yet.
+
+    Raises UnobtainableError when it can't be had, GanevalError when the file here is not the published one.
+    """
+    path = locate(weights) or _download(weights)
+    digest = sha256_file(path)
+    if weights.sha256 and not weights.matches(digest):
+        raise GanevalError(
+            f"{path} is not the published {weights.name} file: its sha256 is {digest}, expected {weights.sha256}; "
+            "delete it to have it fetched again, or pass it as --weights to use it as it is"
+        )
+    return path, digest
+
+
+def _download(weights: Published) -> Path:
+    target = own_folder() / weights.files[0]
+    if os.environ.get("GANEVAL_OFFLINE", "") not in ("", "0"):
+        raise _unobtainable(weights, "GANEVAL_OFFLINE is set")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            # Another process may have fetched it while this one waited for the lock.
+            if not target.is_file():
+                _first_that_works(weights, target)
+    except OSError as error:
+        raise _unobtainable(weights, f"{target.parent} can't be written ({error.strerror})") from None
+    return target
+
+
+def _first_that_works(weights: Published, target: Path) -> None:
+    reasons = []
+    for url in weights.urls:
+        try:
+            _fetch_url(url, target, weights)
+            return
+        except (urllib.error.URLError, TimeoutError, ConnectionError, _DamagedError) as error:
+            reasons.append(f"{getattr(error, 'reason', error)}")
+    raise _unobtainable(weights, "; ".join(dict.fromkeys(reasons)))
+
+
+class _DamagedError(Exception):
+    """A download that ended early or has another sha256."""
+
+
+def _fetch_url(url: str, target: Path, weights: Published) -> None:
+    """Writes the file only when all of it came and its sha256 is the published one."""
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, atomic_write(target) as file:
+        size = int(answer.headers.get("Content-Length") or 0)
+        digest, got = hashlib.sha256(), 0
+        quiet = not sys.stderr.isatty()
+        with tqdm(total=size or None, unit="B", unit_scale=True, desc=weights.files[0], disable=quiet) as bar:
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                got += len(chunk)
+                bar.update(len(chunk))
+        if size and got < size:
+            raise _DamagedError(f"the download ended after {got} of {size} bytes")
+        if weights.sha256 and not weights.matches(digest.hexdigest()):
+            raise _DamagedError(f"the download has the sha256 {digest.hexdigest()}")
+
+
+def _unobtainable(weights: Published, reason: str) -> UnobtainableError:
+    return UnobtainableError(
+        f"the {weights.name} weights are not here and can't be fetched ({reason}). "
+        f"Download {weights.urls[0]} (sha256 {weights.sha256 or 'not published'}) and put it at "
+        f"{own_folder() / weights.files[0]}, or `ganeval weights import FILE`; {ALTERNATIVES}"
+    )
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state dict in a checkpoint file; no code in it is run.
+
+    Raises GanevalError where the file is missing, damaged, or no state dict.
+    """
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise GanevalError(f"there is no weights file {path}") from None
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise GanevalError(f"can't load the weights in {path}: {reason[:120]}; give a plain state dict") from None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise GanevalError(f"{path} holds no state dict; save it with torch.save(network.state_dict(), file)")
+    return state
+
+
+def into(network: Any, state: dict[str, Any], path: Path) -> None:
+    """Loads a state dict into a network. Raises GanevalError where they do not fit."""
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        lines = str(error).splitlines()
+        raise GanevalError(f"{path} is not for this network: {lines[-1].strip()[:160]}") from None
+
+
+def list_weights() -> list[WeightsRow]:
+    """Every known weights file and whether it is here and right."""
+    return [WeightsRow(weights.name, _status(weights)) for weights in KNOWN.values()]
+
+
+def _status(weights: Published) -> str:
+    path = locate(weights)
+    if path is None:
+        return f"not here; `ganeval weights fetch {weights.name}` gets it from {weights.urls[0]}"
+    if not weights.sha256:
+        return f"{path} (no sha256 is published to check it by)"
+    right = weights.matches(sha256_file(path))
+    return f"{path} ({'verified' if right else 'DAMAGED or another file: its sha256 is wrong; delete it'})"
+
+
+def _known(name: str) -> Published:
+    family = name.partition("-")[0]
+    if family not in KNOWN:
+        raise unknown("weights", name, KNOWN)
+    return KNOWN[family]
+
+
+def fetch(name: str) -> str:
+    """Makes sure that the weights are here and right; says where."""
+    path, digest = obtain(_known(name))
+    return f"{path} (sha256 {digest})"
+
+
+def verify(name: str) -> str:
+    """Checks the file that is here. Raises GanevalError where it is missing or wrong."""
+    weights = _known(name)
+    if locate(weights) is None:
+        raise UnobtainableError(f"the {name} weights are not here; `ganeval weights fetch {name}` downloads them")
+    return fetch(name)
+
+
+def import_file(path: Path) -> str:
+    """Copies a weights file that the user downloaded to where it will be found; its sha256 tells which it is."""
+    try:
+        digest = sha256_file(path)
+    except OSError as error:
+        raise GanevalError(f"can't read {path}: {error.strerror}") from None
+    for weights in KNOWN.values():
+        if weights.matches(digest) or (not weights.sha256 and path.name in weights.files):
+            target = own_folder() / weights.files[0]
+            try:
+                with open(path, "rb") as source, atomic_write(target) as file:
+                    shutil.copyfileobj(source, file)
+            except OSError as error:
+                raise GanevalError(f"can't write {target}: {error.strerror}") from None
+            return f"{weights.name}: {target}"
+    known = ", ".join(f"{weights.name} {weights.sha256[:8]}..." for weights in KNOWN.values() if weights.sha256)
+    raise GanevalError(f"{path} (sha256 {digest}) is none of the known weights ({known}); pass it as --weights FILE")
