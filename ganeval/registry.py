@@ -171,7 +171,7 @@ add(
            family=NEIGHBOURS),
     Metric("vendi", "ganeval.metrics.diversity:vendi", "Vendi score", "higher", "arXiv:2210.02410", reference=False),
     Metric("mifid", "ganeval.metrics.frechet:mifid", "MiFID", "lower", "arXiv:2106.03062", home="inception",
-           title_elsewhere="MiFD"),
+           title_elsewhere="MiFD", auto="home"),
     Metric("ndb", "ganeval.metrics.bins:ndb", "NDB/K", "lower", "arXiv:1805.12462"),
 )  # fmt: skip
 

@@ -46,10 +46,11 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
     arXiv:1911.07023), without drawing any new image. Features (N, D) and (M, D). With Moments for real, the reference
     is taken as exact: its own bias, about b / M, stays.
 
-    std_error^2 = min(v^2 / v_half + (1 + 1 / HALVINGS) W, v). v is the variance of the influence (delta method), too
-    large by noise of order D / N, which v_half, the same on half the images, shows; W is the variance of the terms
-    of second order. Interval: normal. Measured coverage, and where it fails, in docs/calibration.md: none is given
-    below ROWS_PER_DIMENSION * D images, where the extrapolation itself is not to be trusted either.
+    std_error^2 = min(v exp(1 - v_half / v) + (1 + 1 / HALVINGS) W, v - (1 - 1 / HALVINGS) W). v is the variance of the
+    influence (delta method), too large by noise of order D / N; v_half, the same from half the images, shows how
+    much. W is the variance of the terms of second order, which the halvings add in part (see `_std_error`).
+    Interval: normal. Measured coverage, and where it fails, in docs/calibration.md: none is given below
+    ROWS_PER_DIMENSION * D images, where the extrapolation itself is not to be trusted either.
     Raises GanevalError as `fid`, and for under 4 images.
     """
     return frechet(fake, real, {"fid_debiased": {"seed": seed}})["fid_debiased"]
@@ -118,11 +119,16 @@ class _Linear:
 def _linearise(x: Tensor, y: Tensor | Moments) -> _Linear | None:
     """With S = L L' and L' S_r L = V diag(w) V': T = L^-T V w^(1/2) V' L^-1, and T^-1 = L V w^(-1/2) V' L'.
 
-    None where a covariance is singular, so that T does not exist.
+    Features that are one constant in both sets, such as dead units, are left out: they add nothing to any term.
+    None where a covariance is still singular, so that T does not exist.
     """
     if min(len(x), len(y) if isinstance(y, Tensor) else len(x)) <= x.shape[1]:
         return None
     a, b = moments(x), y if isinstance(y, Moments) else moments(y)
+    varies = (a.cov.diagonal() > 0) | (b.cov.diagonal() > 0) | (a.mean != b.mean)
+    if not bool(varies.all()):
+        a, b = _columns(a, varies), _columns(b, varies)
+        x, y = x[:, varies], y if isinstance(y, Moments) else y[:, varies]
     lower, failed = cholesky_ex(a.cov)
     if failed:
         return None
@@ -136,6 +142,10 @@ def _linearise(x: Tensor, y: Tensor | Moments) -> _Linear | None:
     fake = _influence(x, a.mean, shift, to_real)
     real = None if isinstance(y, Moments) else _influence(y, b.mean, -shift, to_fake)
     return _Linear(value, fake, real, roots)
+
+
+def _columns(data: Moments, which: Tensor) -> Moments:
+    return Moments(data.mean[which], data.cov[which][:, which], data.n)
 
 
 def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> Tensor:
@@ -195,8 +205,12 @@ def _std_error(whole: _Linear, half: _Linear, bias: float) -> float:
     gaussian_bias = rate / 2 * float(weights.sum() + weights.diagonal().sum())
     tails = max(0.0, bias / gaussian_bias)
     second = 2 * rate**2 * float(weights.square().triu().sum()) * tails**2
-    plain = whole.variance()
-    return math.sqrt(min(plain**2 / half.variance() + (1 + 1 / HALVINGS) * second, plain))
+    # The half's variance is put to the same n.
+    plain, noisier = whole.variance(), half.variance() / 2
+    extrapolated = plain * math.exp(1 - noisier / plain) + (1 + 1 / HALVINGS) * second
+    # Where both sets are one distribution the first order is 0, and all of `plain` is noise of the size of 2 W.
+    degenerate = max(plain - (1 - 1 / HALVINGS) * second, (1 + 1 / HALVINGS) * second)
+    return math.sqrt(min(extrapolated, degenerate))
 
 
 def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:

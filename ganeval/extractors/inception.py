@@ -1,0 +1,115 @@
+"""Inception for FID: the network of the original TensorFlow graph, in three published pre-processings.
+
+| name              | resize to 299                                   | scale           | same as                 |
+|-------------------|-------------------------------------------------|-----------------|-------------------------|
+| inception         | bilinear of TensorFlow 1, no antialias          | (x - 128) / 128 | torch-fidelity, TTUR    |
+| inception-pytorch | bilinear of PyTorch (half-pixel), no antialias  | 2 x / 255 - 1   | pytorch-fid             |
+| inception-clean   | bicubic, antialiased, clipped to 0..255         | (x - 128) / 128 | clean-fid               |
+
+The features are the 2048 of the last pool; the logits are the 1008 without bias that the Inception Score uses.
+Both come from one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torchvision.models.inception import Inception3
+
+from ganeval.files import sha256_file
+from ganeval.weights import KNOWN, into, load_checkpoint, obtain
+
+SIZE = 299
+TRUNK = (
+    "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "maxpool2",
+    "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e",
+    "Mixed_7a", "Mixed_7b", "Mixed_7c", "avgpool",
+)  # fmt: skip
+
+
+def network() -> Inception3:
+    """torchvision's Inception with the blocks that pytorch-fid patches; the weights are not set."""
+    net = Inception3(num_classes=1008, aux_logits=False, transform_input=False, init_weights=False)
+    for name, width in (("Mixed_5b", 192), ("Mixed_5c", 256), ("Mixed_5d", 288)):
+        setattr(net, name, FIDInceptionA(width, pool_features=32 if width == 192 else 64))
+    for name, width in (("Mixed_6b", 128), ("Mixed_6c", 160), ("Mixed_6d", 160), ("Mixed_6e", 192)):
+        setattr(net, name, FIDInceptionC(768, channels_7x7=width))
+    net.Mixed_7b = FIDInceptionE_1(1280)
+    net.Mixed_7c = FIDInceptionE_2(2048)
+    return net
+
+
+@cache
+def _tf1_weights(size: int) -> Tensor:
+    """The matrix (299, size) of TensorFlow 1's bilinear resize: source = i * size / 299, no half-pixel shift."""
+    source = torch.arange(SIZE) * (size / SIZE)
+    low = source.floor().long()
+    high = (low + 1).clamp(max=size - 1)
+    share = (source - low).float()
+    rows = torch.arange(SIZE)
+    weights = torch.zeros(SIZE, size)
+    weights.index_put_((rows, low), 1 - share, accumulate=True)
+    weights.index_put_((rows, high), share, accumulate=True)
+    return weights
+
+
+def resize_tf1(images: Tensor) -> Tensor:
+    """TensorFlow 1's bilinear resize as two matrix products, a tenth of the time of gathering the four corners."""
+    height, width = (_tf1_weights(size).to(images.device) for size in images.shape[2:])
+    return (height @ images.float() @ width.T - 128) / 128
+
+
+def resize_pytorch(images: Tensor) -> Tensor:
+    """As pytorch-fid: to [0, 1], PyTorch's bilinear without antialias, to [-1, 1]."""
+    return 2 * interpolate(images.float() / 255, (SIZE, SIZE), mode="bilinear", align_corners=False) - 1
+
+
+def resize_clean(images: Tensor) -> Tensor:
+    """As clean-fid: bicubic with antialias on floats, which PyTorch computes as Pillow does, clipped, not rounded."""
+    resized = interpolate(images.float(), (SIZE, SIZE), mode="bicubic", align_corners=False, antialias=True)
+    return (resized.clamp(0, 255) - 128) / 128
+
+
+RESIZES: dict[str, tuple[str, str, Callable[[Tensor], Tensor]]] = {
+    "tf1": ("inception", "tf1-bilinear299", resize_tf1),
+    "pytorch": ("inception-pytorch", "pytorch-bilinear299", resize_pytorch),
+    "clean": ("inception-clean", "bicubic-antialias299", resize_clean),
+}
+
+
+class Inception(nn.Module):
+    """Maps float32 (B, 3, 299, 299) in [-1, 1] to pooled (B, 2048) and bias-free logits (B, 1008)."""
+
+    def __init__(self, variant: str, weights_sha256: str, *, verified: bool) -> None:
+        super().__init__()
+        self.name, resize, self.resize = RESIZES[variant]
+        self.net = network()
+        self.weights_sha256: str | None = weights_sha256
+        self.verified = verified
+        self.fingerprint = f"inception-2015-12-05/{weights_sha256[:8]}/{resize}/v1"
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        x = inputs
+        for name in TRUNK:
+            x = self.net.get_submodule(name)(x)
+        pooled = x.flatten(1)
+        return pooled, pooled @ self.net.fc.weight.T
+
+
+def load(variant: str | None, weights: Path | None) -> Inception:
+    """Inception with the published weights, or with those of a file.
+
+    Raises UnobtainableError where the published ones can't be had, GanevalError for a file that does not fit.
+    """
+    published = KNOWN["inception"]
+    state = load_checkpoint(weights) if weights else None
+    path, digest = (weights, sha256_file(weights)) if weights else obtain(published)
+    extractor = Inception(variant or "tf1", digest, verified=published.matches(digest))
+    into(extractor.net, state or load_checkpoint(path), path)
+    return extractor.eval()
