@@ -47,7 +47,7 @@ def load_features(key: str) -> Features | None:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
             meta = json.loads(str(arrays["meta"]))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         log.warning("the cached features %s can't be read (%s); computing them again", path, error)
@@ -92,7 +92,7 @@ def load_estimate(key: str) -> Estimate | None:
         saved = json.loads(path.read_bytes())
         interval = saved.pop("interval")
         return Estimate(**saved, interval=tuple(interval) if interval else None)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("the cached estimate %s can't be read (%s); computing it again", path, error)

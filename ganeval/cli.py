@@ -44,10 +44,14 @@ class Program(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted; nothing was written", err=True)
             sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            # The reader of our output went away (`| head`): no message, and none from the interpreter's last flush.
+        except OSError as error:
+            # The interpreter's last flush would fail again, with a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+            if isinstance(error, BrokenPipeError):
+                # The reader of our output went away, as `| head` does.
+                sys.exit(0)
+            _complain("error", f"{error.filename or 'the output'}: {error.strerror}")
+            sys.exit(GanevalError.exit_code)
         sys.exit(result if isinstance(result, int) else 0)
 
 

@@ -31,7 +31,7 @@ def datasets() -> str:
     """Name, splits, extractor and size of every named data set."""
     body = [(name, ", ".join(info.splits), info.extractor or "-", str(info.classes)) for name, info in DATASETS.items()]
     table = listing(("data set", "splits", "own extractor", "classes"), body)
-    return f"{table}\n\nName a split after a colon: mnist:test. --data-root or GANEVAL_DATA says where the files lie."
+    return f"{table}\n\nName a split after a colon: mnist:test.\nThe files lie where --data-root or GANEVAL_DATA says."
 
 
 def weights() -> str:

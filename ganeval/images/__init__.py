@@ -132,4 +132,4 @@ def all_rows(reader: Reader) -> tuple[int, ...]:
 
 def as_labels(values: Sequence[int] | np.ndarray) -> Tensor:
     """Labels as int64 (N,)."""
-    return torch.as_tensor(np.asarray(values, dtype=np.int64))
+    return torch.from_numpy(np.array(values, dtype=np.int64))

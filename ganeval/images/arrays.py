@@ -33,7 +33,7 @@ class ArrayReader:
         return f"{self.source}[{i}]"
 
     def read(self, i: int) -> Image:
-        row = np.asarray(self.array[i])
+        row = np.array(self.array[i])  # a copy: rows of a memory-mapped file can't be written to
         treatments = []
         if row.dtype != np.uint8:
             row = np.rint(row * 255.0).astype(np.uint8)
@@ -145,7 +145,7 @@ def open_npz(path: Path, source: str) -> ImageSet:
 
 
 def _unreadable(source: str, error: Exception) -> GanevalError:
-    if "allow_pickle" in str(error) or "Object arrays" in str(error):
+    if any(word in str(error) for word in ("allow_pickle", "Object arrays", "Python objects")):
         return GanevalError(f"{source} holds pickled objects, which could run code; save one plain uint8 array")
     return GanevalError(f"can't read {source}: {error}; make the file again")
 

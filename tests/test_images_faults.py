@@ -1,0 +1,225 @@
+"""Bad images and bad sources: one clear line that names the file, what was found, and the mend."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+import ganeval
+from ganeval.errors import BadImageError, GanevalError, UnobtainableError
+from ganeval.images import open_images
+from tests.test_images import PIXELS, png, save, write_zip
+
+
+def refusal(source: object, *words: str, **options: object) -> str:
+    """The message with which a source is refused, which must be one line and hold the words."""
+    with pytest.raises(GanevalError) as caught:
+        open_images(source, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+    return message
+
+
+def bad_image(path: Path, *words: str) -> None:
+    images = open_images(path.parent)
+    with pytest.raises(BadImageError) as caught:
+        images[0]
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in (str(path), "--skip-bad", *words):
+        assert word in message, message
+
+
+# -- one bad image
+
+
+@pytest.mark.parametrize("keep", [8, 60, 0.5, 0.9])
+def test_a_truncated_png(tmp_path: Path, keep: float) -> None:
+    whole = png(np.random.RandomState(0).randint(256, size=(64, 64, 3), dtype=np.uint8))
+    path = tmp_path / "cut.png"
+    path.write_bytes(whole[: int(keep if keep > 1 else keep * len(whole))])
+    bad_image(path)
+
+
+def test_a_truncated_jpeg(tmp_path: Path) -> None:
+    path = save(tmp_path / "cut.jpg", PIL.Image.fromarray(PIXELS[0]).resize((200, 200)))
+    path.write_bytes(path.read_bytes()[:1500])
+    bad_image(path, "truncated")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, this is text\n" * 20, b"\x89PNG\r\n\x1a\n" + b"\0" * 100])
+def test_what_is_no_image(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fake.png"
+    path.write_bytes(content)
+    bad_image(path)
+
+
+def test_a_decompression_bomb(tmp_path: Path) -> None:
+    for side in (10_000, 60_000):  # between Pillow's limit and twice that it only warns
+        header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+
+        def chunk(kind: bytes, data: bytes) -> bytes:
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        path = tmp_path / "bomb.png"
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"x") + chunk(b"IEND", b""))
+        bad_image(path, "bomb")
+
+
+def test_floats_and_lab_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "f.tiff", PIL.Image.fromarray(np.random.rand(5, 5).astype(np.float32)))
+    bad_image(path, "floating point", "8-bit RGB")
+
+
+def test_a_file_that_vanished(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", PIL.Image.fromarray(PIXELS[0]))
+    images = open_images(tmp_path)
+    path.unlink()
+    with pytest.raises(BadImageError, match=r"a\.png.*No such file"):
+        images[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_permission(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", PIL.Image.fromarray(PIXELS[0]))
+    path.chmod(0)
+    bad_image(path, "Permission denied")
+
+
+def test_skip_bad_leaves_out_counts_and_lists(tmp_path: Path) -> None:
+    for i in range(4):
+        save(tmp_path / f"{i}.png", PIL.Image.fromarray(PIXELS[i]))
+    (tmp_path / "1.png").write_bytes(b"broken")
+    with pytest.raises(BadImageError, match=r"1\.png"):
+        ganeval.extract(tmp_path, "pixels:4")
+    features = ganeval.extract(tmp_path, "pixels:4", skip_bad=True)
+    assert len(features) == 3
+    assert [Path(name).name for name in features.survey.skipped] == ["1.png"]
+    # The cache now holds features without the bad image; they are no answer to a run that forbids bad images.
+    with pytest.raises(BadImageError, match=r"1\.png"):
+        ganeval.extract(tmp_path, "pixels:4")
+
+
+def test_skip_bad_with_nothing_left(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"broken")
+    with pytest.raises(GanevalError, match="none of the 1 images"):
+        ganeval.extract(tmp_path, "pixels:4", skip_bad=True)
+
+
+# -- bad sources
+
+
+def test_an_empty_folder_and_one_without_images(tmp_path: Path) -> None:
+    refusal(tmp_path, str(tmp_path), "is empty")
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "b.heic").touch()
+    refusal(tmp_path, "1 x .txt", "1 x .heic")
+
+
+def test_what_does_not_exist(tmp_path: Path) -> None:
+    refusal(tmp_path / "nothing", "does not exist")
+    refusal("./no/such", "does not exist")
+    refusal("mnst:test", "did you mean 'mnist'?")
+    refusal("mnist", "mnist:train or mnist:test")
+    refusal("mnist:tst", "did you mean 'test'?")
+    refusal(tmp_path / "x.gz", "does not exist")
+    (tmp_path / "x.gz").touch()
+    refusal(tmp_path / "x.gz", ".zip, .npz or .npy")
+    refusal(17, "int")
+
+
+def test_a_data_set_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GANEVAL_DATA", raising=False)
+    for options in ({}, {"data_root": tmp_path}):
+        with pytest.raises(UnobtainableError, match=r"https?://.*--data-root FOLDER or GANEVAL_DATA"):
+            open_images("cifar10:test", **options)
+
+
+def test_a_path_wins_over_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "digits/a.png", PIL.Image.fromarray(PIXELS[0]))
+    assert len(open_images("digits")) == 1
+
+
+def test_bad_zips(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    path.write_bytes(b"not a zip")
+    refusal(path, str(path), "can't read the zip")
+    for name in ("../out.png", "/etc/x.png", "a/../../x.png", "..\\x.png"):
+        refusal(write_zip(path, {name: png(PIXELS[0])}), "points outside")
+    refusal(write_zip(path, {"a.txt": b"x"}), "1 x .txt")
+    refusal(write_zip(path, {}), "is empty")
+    refusal(write_zip(path, {"a.png": png(PIXELS[0]), "dataset.json": b"{"}), "dataset.json")
+    refusal(write_zip(path, {"a.png": png(PIXELS[0]), "dataset.json": b'{"labels": [["b.png", 1]]}'}), "'a.png'")
+
+
+def test_an_encrypted_zip(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", {"a.png": png(PIXELS[0])})
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + offset] |= 1
+    path.write_bytes(content)
+    refusal(path, "encrypted", "unpack it")
+
+
+def test_a_zip_bomb(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", b"\0" * (2**28 + 1))
+    assert path.stat().st_size < 10**6
+    refusal(path, "bomb")
+
+
+def test_a_damaged_member(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", png(np.zeros((50, 50, 3), np.uint8)) * 10)
+    content = bytearray(path.read_bytes())
+    content[45:60] = bytes(15)
+    path.write_bytes(content)
+    with pytest.raises(BadImageError, match=r"a\.png"):
+        open_images(path)[0]
+
+
+def test_pickles_are_not_opened(tmp_path: Path) -> None:
+    for name, write in (("x.npz", np.savez), ("x.npy", np.save)):
+        write(tmp_path / name, np.array([{"a": 1}], dtype=object))
+        refusal(tmp_path / name, "pickled objects")
+
+
+def test_bad_arrays(tmp_path: Path) -> None:
+    refusal(PIXELS[0, 0], "(7, 3)", "(N, H, W, 3)")
+    refusal(PIXELS.transpose(0, 3, 1, 2), "transpose(0, 2, 3, 1)")
+    refusal(PIXELS[:0], "no image")
+    refusal(PIXELS / 127.5 - 1, "outside [0, 1]", "(x + 1) * 127.5")
+    refusal(PIXELS.astype(np.float32), "outside [0, 1]", "x.round()")
+    refusal(PIXELS * 1e6, "scale them to uint8")
+    refusal(np.where(PIXELS == PIXELS[0, 0, 0, 0], np.nan, 0.5), "NaN")
+    refusal(PIXELS.astype(np.int64) - 5, "int64 from -5")
+    refusal(PIXELS.astype(complex), "complex128")
+    refusal(np.array(["a"]), "(1,)")
+    refusal(torch.from_numpy(PIXELS), "(N, 3, H, W)")
+    refusal(torch.zeros(3, 8, 8), "(3, 8, 8)")
+
+
+def test_bad_npz(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, mu=np.zeros(3), sigma=np.eye(3))
+    refusal(path, "statistics", "--ref")
+    np.savez(path, a=PIXELS, b=PIXELS)
+    refusal(path, "a, b", "arr_0")
+    np.savez(path, PIXELS)
+    path.write_bytes(path.read_bytes()[:-200])
+    refusal(path, str(path))
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    refusal(tmp_path / "x.npy", "x.npy")
