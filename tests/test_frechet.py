@@ -1,0 +1,154 @@
+"""The Fréchet distance against closed forms, on singular covariances, and without its bias."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ganeval.errors import GanevalError
+from ganeval.metrics import fid, fid_debiased, kid
+from ganeval.metrics._moments import moments
+from ganeval.metrics.frechet import ROWS_PER_DIMENSION
+from ganeval.types import Moments
+from tests.benchmarks.coverage_fid import Population, one
+
+
+def whitened(n: int, d: int, seed: int) -> np.ndarray:
+    """Rows whose mean is 0 and whose covariance is the identity, exactly."""
+    x = np.random.RandomState(seed).randn(n, d)
+    x -= x.mean(0)
+    return x @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
+
+
+@pytest.mark.parametrize("n", [10, 300])
+def test_equal_covariances_leave_the_shift(n: int) -> None:
+    x = np.random.RandomState(0).randn(n, 40)
+    shift = np.linspace(0, 1, 40)
+    assert float(fid(x + shift, x)) == pytest.approx(shift @ shift, rel=1e-9)
+
+
+def test_commuting_covariances() -> None:
+    a, b = np.linspace(0.5, 2, 20), np.linspace(3, 1, 20)
+    value = fid(whitened(400, 20, 0) * a, whitened(300, 20, 1) * b)
+    assert float(value) == pytest.approx(((a - b) ** 2).sum(), rel=1e-10)
+
+
+def test_fewer_images_than_features_against_high_precision() -> None:
+    """The trace term of rank-deficient covariances from 60-digit arithmetic."""
+    from mpmath import mp, mpf
+
+    x, y = np.random.RandomState(0).randn(6, 30), np.random.RandomState(1).randn(5, 30) * 1.5
+    with mp.workdps(60):
+        def centred(rows: np.ndarray):
+            exact = mp.matrix([[mpf(float(v)) for v in row] for row in rows])
+            for j in range(rows.shape[1]):
+                mean = mp.fsum(exact[:, j]) / len(rows)
+                for i in range(len(rows)):
+                    exact[i, j] -= mean
+            return exact / mp.sqrt(len(rows) - 1)
+
+        a, b = centred(x), centred(y)
+        cross = a * b.T
+        nuclear = mp.fsum(mp.sqrt(abs(v)) for v in mp.eigsy(cross * cross.T, eigvals_only=True))
+        squares = mp.fsum(v**2 for v in a) + mp.fsum(v**2 for v in b)
+        truth = float(squares - 2 * nuclear) + float(((x.mean(0) - y.mean(0)) ** 2).sum())
+    assert float(fid(x, y)) == pytest.approx(truth, rel=1e-12)
+
+
+def test_the_svd_and_the_covariance_ways_agree() -> None:
+    x, y = np.random.RandomState(0).randn(50, 49), np.random.RandomState(1).randn(50, 49) * 1.2
+    whole = fid(x, y)
+    assert whole.std_error is not None
+    as_moments = moments(torch.from_numpy(y))
+    assert float(fid(x, as_moments)) == pytest.approx(float(whole), rel=1e-10)
+    wide = np.concatenate([x, np.zeros((50, 5))], 1), np.concatenate([y, np.zeros((50, 5))], 1)
+    assert float(fid(*wide)) == pytest.approx(float(whole), rel=1e-9)
+
+
+def test_dead_features_add_nothing() -> None:
+    x, y = np.random.RandomState(0).randn(300, 10), np.random.RandomState(1).randn(300, 10) * 1.2
+    dead = np.full((300, 3), 0.7)
+    alive, with_dead = fid(x, y), fid(np.hstack([x, dead]), np.hstack([y, dead]))
+    assert float(with_dead) == pytest.approx(float(alive), rel=1e-10)
+    assert with_dead.std_error == pytest.approx(alive.std_error, rel=1e-8)
+    assert fid_debiased(np.hstack([x, dead]), np.hstack([y, dead])).interval is not None
+    # A feature that is dead in one set only, at another value, counts in full.
+    assert float(fid(np.hstack([x, dead]), np.hstack([y, dead + 2]))) == pytest.approx(float(alive) + 12, rel=1e-9)
+
+
+def test_turning_and_moving_both_sets_changes_nothing() -> None:
+    x, y = np.random.RandomState(0).randn(200, 15) * 1.3, np.random.RandomState(1).randn(150, 15)
+    turn = np.linalg.qr(np.random.RandomState(2).randn(15, 15))[0]
+    value = fid(x, y)
+    moved = fid(x @ turn + 100, y @ turn + 100)
+    assert float(moved) == pytest.approx(float(value), rel=1e-9)
+    assert moved.std_error == pytest.approx(value.std_error, rel=1e-6)
+
+
+def test_large_means_lose_no_digits() -> None:
+    """In float32 and far from 0, a covariance from E xx' - mm' would be noise."""
+    x, y = np.random.RandomState(0).randn(500, 8), np.random.RandomState(1).randn(500, 8) * 1.1
+    far = fid((x + 1000).astype(np.float32), (y + 1000).astype(np.float32))
+    assert float(far) == pytest.approx(float(fid(x, y)), rel=1e-3)
+
+
+def test_the_standard_error_is_the_scatter() -> None:
+    """Over 300 draws at small D / N, where the noise in the influence is small."""
+    draws = [np.random.RandomState(i).randn(2, 1000, 4) for i in range(300)]
+    estimates = [fid(a * 1.3 + 0.5, b) for a, b in draws]
+    scatter = np.std([e.value for e in estimates], ddof=1)
+    assert np.sqrt(np.mean([e.std_error**2 for e in estimates])) == pytest.approx(scatter, rel=0.15)
+
+
+def test_moments_stand_for_the_reference() -> None:
+    x, y = np.random.RandomState(0).randn(300, 10) * 1.2, np.random.RandomState(1).randn(400, 10)
+    exact = moments(torch.from_numpy(y))
+    assert float(fid(x, exact)) == pytest.approx(float(fid(x, y)), rel=1e-10)
+    assert fid(x, exact).std_error < fid(x, y).std_error
+    assert fid(x, Moments(exact.mean, exact.cov)).n_real is None
+    assert "exact" in fid_debiased(x, exact).details["reference"]
+    with pytest.raises(GanevalError, match="12 columns and the statistics have 10"):
+        fid(np.zeros((5, 12)), exact)
+
+
+def test_the_bias_is_found_and_removed() -> None:
+    """Two samples of N(0, I) in 64 dimensions: plain FID tends to 0 like 1 / N only."""
+    x, y = np.random.RandomState(0).randn(2, 1000, 64)
+    plain, debiased = fid(x, y), fid_debiased(x, y)
+    assert float(plain) > 2
+    assert debiased.details["plain"] == float(plain)
+    assert abs(float(debiased)) < 3 * debiased.std_error
+    assert debiased.std_error < 0.3
+    assert abs(float(kid(x, y))) < 3 * kid(x, y).std_error
+
+
+@pytest.mark.parametrize("n", [5, 40, ROWS_PER_DIMENSION * 32 - 1])
+def test_too_few_images_give_no_interval_and_say_why(n: int) -> None:
+    x, y = np.random.RandomState(0).randn(2, n, 32)
+    estimate = fid_debiased(x, y)
+    assert estimate.interval is None
+    assert estimate.std_error is None
+    assert f"{n} images for 32 features" in estimate.details["no_interval"]
+    assert math.isfinite(estimate.value)
+
+
+@pytest.mark.parametrize(("n", "tails"), [(500, "t8"), (2000, "t8"), (500, "gauss")])
+def test_the_interval_covers_the_truth(n: int, tails: str) -> None:
+    """At 32 dimensions; the counts are within three binomial standard errors of 93% to 97%."""
+    population, draws = Population(32, 1.0), 300
+    truth = population.distance()
+    results = [one(population, n, tails, seed + 10_000) for seed in range(draws)]
+    covered = sum(low <= truth <= high for low, high in (result["interval"] for result in results))
+    slack = 3 * math.sqrt(draws * 0.05 * 0.95)
+    assert 0.93 * draws - slack <= covered <= 0.97 * draws + slack
+    plain = sum(abs(result["plain"] - truth) < 1.96 * result["plain_se"] for result in results)
+    assert plain < 0.3 * draws
+
+
+def test_the_population_of_the_coverage_study_has_its_distance() -> None:
+    population = Population(6, 1.0)
+    fake, real = population.draw(400_000, "gauss", torch.Generator().manual_seed(0))
+    assert float(fid(fake, real)) == pytest.approx(population.distance(), abs=0.01)
