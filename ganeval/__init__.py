@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ganeval.errors import GanevalError
     from ganeval.features import extract
-    from ganeval.scoring import score
     from ganeval.report import ScoreReport
+    from ganeval.scoring import score
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {

@@ -53,8 +53,13 @@ def load_features(key: str) -> Features | None:
         log.warning("the cached features %s can't be read (%s); computing them again", path, error)
         return None
     tensors = {name: torch.from_numpy(arrays[name]) for name in ("pooled", "logits", "labels") if name in arrays}
-    counts = {name: Counter(meta[name]) for name in ("sizes", "formats", "treatments")}
-    survey = Survey(arrays["digests"], **counts, skipped=tuple(meta["skipped"]))
+    survey = Survey(
+        arrays["digests"],
+        Counter(meta["sizes"]),
+        Counter(meta["formats"]),
+        Counter(meta["treatments"]),
+        tuple(meta["skipped"]),
+    )
     return Features(
         tensors["pooled"],
         tensors.get("logits"),

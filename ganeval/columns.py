@@ -41,15 +41,16 @@ def listing(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[c]) for row in rows) for c in range(len(header) - 1)]
     indent = " " * (sum(widths) + 2 * len(widths))
     starts = ["".join(cell.ljust(w + 2) for cell, w in zip(row, widths, strict=False)) for row in rows]
-    return "\n".join(
-        textwrap.fill(row[-1], WIDTH, initial_indent=start, subsequent_indent=indent)
-        for row, start in zip(rows, starts, strict=True)
-    )
+    return "\n".join(_wrapped(row[-1], start, indent) for row, start in zip(rows, starts, strict=True))
 
 
 def fact(label: str, value: str) -> str:
-    """A label and its text, wrapped beside it; paths are never broken."""
+    """A label and its text, wrapped beside it."""
+    return _wrapped(value, f"{label:<11}", " " * 11)
+
+
+def _wrapped(value: str, first: str, rest: str) -> str:
+    """Within WIDTH where words allow; paths and addresses are never broken."""
     return textwrap.fill(
-        value, WIDTH, initial_indent=f"{label:<11}", subsequent_indent=" " * 11,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+        value, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )

@@ -137,8 +137,8 @@ def _page(folder: Path, reports: list[ScoreReport], seconds: float) -> str:
     best = ("best is", "0", "1", "1", "1", "0.50", "0%")
     lines = table(header, [*body, best])
     return f"""\
-Three sets of {N} generated digits, each against {reports[0].reference.n} real ones that nothing was trained on
-(digits:test), in the {reports[0].extractor.dim} features of the embedded digit classifier:
+Three sets of {N} generated digits, each against {reports[0]["fid"].n_real} real ones that nothing was
+trained on (digits:test), in the {reports[0].extractor.dim} features of the embedded digit classifier:
 
 {chr(10).join(lines)}
 

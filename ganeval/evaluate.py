@@ -113,9 +113,10 @@ def run(
     }
     for names in _batches(plan.wanted):
         began = time.perf_counter()
-        found = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
+        saved = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
+        known = {name: estimate for name, estimate in saved.items() if estimate}
         try:
-            results = _compute([n for n in names if found.get(n) is None], plan.wanted, fake, real, device)
+            results = _compute([name for name in names if name not in known], plan.wanted, fake, real, device)
         except GanevalError as error:
             if plan.explicit:
                 raise GanevalError(f"{', '.join(names)}: {error}") from None
@@ -124,9 +125,8 @@ def run(
         for name, estimate in results.items():
             _remember(keys.get(name), estimate)
         seconds = (time.perf_counter() - began) / len(names)
-        for name in names:
-            estimate = results.get(name) or found[name]
-            scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)  # type: ignore[arg-type]
+        for name, estimate in {**known, **results}.items():
+            scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
     return {name: scored[name] for name in plan.wanted if name in scored}, skipped
 
 

@@ -13,7 +13,6 @@ from ganeval.errors import GanevalError
 from ganeval.files import sha256_file, write_result
 from ganeval.types import Moments
 
-
 FACTS = ("n", "fingerprint", "extractor")
 """What ganeval's files hold beside mu and sigma."""
 
@@ -32,12 +31,9 @@ def is_statistics(source: object) -> bool:
 def save_statistics(path: str | Path, moments: Moments) -> None:
     """Writes mu and sigma as pytorch-fid names them, and the other facts beside them."""
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        mu=moments.mean.cpu().numpy(),
-        sigma=moments.cov.cpu().numpy(),
-        **{name: np.array(getattr(moments, name)) for name in FACTS if getattr(moments, name) is not None},
-    )
+    arrays = {name: np.array(getattr(moments, name)) for name in FACTS if getattr(moments, name) is not None}
+    arrays |= {"mu": moments.mean.cpu().numpy(), "sigma": moments.cov.cpu().numpy()}
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_result(path, buffer.getvalue())
 
 

@@ -170,7 +170,7 @@ def _choose(settings: Settings, fake: _Side, real: _Side | None) -> tuple[Extrac
         else:
             name, reason = "inception", "the default"
     if isinstance(name, str):
-        return load_extractor(name, weights=settings.weights and Path(settings.weights)), reason
+        return load_extractor(name, weights=Path(settings.weights) if settings.weights else None), reason
     return name, reason
 
 

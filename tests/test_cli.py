@@ -242,7 +242,8 @@ def test_ctrl_c_exits_130_and_leaves_nothing_half_written(sets: Path, tmp_path: 
     (tmp_path / "slow.py").write_text(SLOW_EXTRACTOR)
     target = tmp_path / "out.json"
     running = subprocess.Popen(
-        [*GANEVAL, "score", sets / "a", "--ref", sets / "r", "--extractor", "slow:net", "--batch-size", "1", "-o", target],
+        [*GANEVAL, "score", sets / "a", "--ref", sets / "r", "-o", target,
+         "--extractor", "slow:net", "--batch-size", "1"],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, start_new_session=True,
     )  # fmt: skip
     time.sleep(6)

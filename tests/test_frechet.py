@@ -42,6 +42,7 @@ def test_fewer_images_than_features_against_high_precision() -> None:
 
     x, y = np.random.RandomState(0).randn(6, 30), np.random.RandomState(1).randn(5, 30) * 1.5
     with mp.workdps(60):
+
         def centred(rows: np.ndarray):
             exact = mp.matrix([[mpf(float(v)) for v in row] for row in rows])
             for j in range(rows.shape[1]):

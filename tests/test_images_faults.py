@@ -204,7 +204,7 @@ def test_bad_arrays(tmp_path: Path) -> None:
     refusal(PIXELS / 127.5 - 1, "outside [0, 1]", "(x + 1) * 127.5")
     refusal(PIXELS.astype(np.float32), "outside [0, 1]", "x.round()")
     refusal(PIXELS * 1e6, "scale them to uint8")
-    refusal(np.where(PIXELS == PIXELS[0, 0, 0, 0], np.nan, 0.5), "NaN")
+    refusal(np.where(PIXELS[0, 0, 0, 0] == PIXELS, np.nan, 0.5), "NaN")
     refusal(PIXELS.astype(np.int64) - 5, "int64 from -5")
     refusal(PIXELS.astype(complex), "complex128")
     refusal(np.array(["a"]), "(1,)")

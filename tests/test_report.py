@@ -68,7 +68,9 @@ def test_json_has_the_contract_and_no_nan() -> None:
     assert document["metrics"]["kid"]["interval"] == [0.00101, 0.00145]
     assert document["metrics"]["fid"]["interval"] is None
     assert document["metrics"]["one_nn_accuracy"]["value"] is None
-    assert {"value", "std_error", "interval", "level", "better", "options", "seconds"} <= set(document["metrics"]["kid"])
+    assert {"value", "std_error", "interval", "level", "better", "options", "seconds"} <= set(
+        document["metrics"]["kid"]
+    )
     assert document["skipped"] == {"mode_score": "the extractor has no class logits"}
 
 

@@ -7,6 +7,7 @@ that of the original repository; the numbers are not compared with published one
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ def load(variant: str | None, weights: Path | None) -> DinoV2:
     if path is None:
         path, digest = obtain(KNOWN["dinov2"])
     state = load_checkpoint(path)
-    net = timm.create_model(MODEL, pretrained=False, num_classes=0, img_size=SIZE)
+    net: Any = timm.create_model(MODEL, pretrained=False, num_classes=0, img_size=SIZE)
     try:
         # timm's own conversion: names, and position embeddings for this size.
         net.load_state_dict(checkpoint_filter_fn(state, net))

@@ -42,7 +42,7 @@ def load(variant: str | None, weights: Path | None) -> Headless:
     classifiers = models.list_models(module=models)
     if name not in classifiers:
         raise unknown("torchvision classifier", name, classifiers)
-    default = models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    default = models.get_model_weights(name).DEFAULT
     file = default.url.rpartition("/")[2]
     # torchvision's file names end in the first eight digits of their sha256.
     published = Published(f"torchvision:{name}", (default.url,), (file,), file.rpartition("-")[2].partition(".")[0])

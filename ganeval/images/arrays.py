@@ -103,11 +103,11 @@ def _range(array: np.ndarray, source: str) -> tuple[float, float]:
 
 
 def _check_floats(low: float, high: float, source: str) -> None:
-    if 0 <= low and high <= 1:
+    if low >= 0 and high <= 1:
         return
-    if -1 <= low and high <= 1:
+    if low >= -1 and high <= 1:
         mend = "they look like [-1, 1]: give ((x + 1) * 127.5).round() as uint8"
-    elif 0 <= low and high <= 255:
+    elif low >= 0 and high <= 255:
         mend = "they look like [0, 255]: give x.round() as uint8"
     else:
         mend = "scale them to uint8, 0 to 255"

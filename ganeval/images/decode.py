@@ -54,7 +54,8 @@ def decode(stream: BinaryIO, name: str) -> Image:
 
 def _convert(image: PIL.Image.Image) -> Image:
     treatments = []
-    if image.tile and "16" in str(image.tile[0].args) and image.mode in ("RGB", "RGBA"):
+    tile = getattr(image, "tile", None)
+    if tile and "16" in str(tile[0].args) and image.mode in ("RGB", "RGBA"):
         treatments.append("16-bit colour reduced to the high byte")
     image.load()
     mode, form = image.mode, image.format or "?"

@@ -125,13 +125,10 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
             results[name] = _vote(name, options["k"], near_fake, near_real, cross_fake, cross_real)
         elif name == "density":
             results[name] = _density(n_around_fake[balls[name]].double() / options["k"], len(y))
+        elif name == "precision":
+            results[name] = _share(n_around_fake[balls[name]] > 0, len(x), len(y))
         else:
-            hits = {
-                "precision": lambda ball: n_around_fake[ball] > 0,
-                "recall": real_within.get,
-                "coverage": real_reached.get,
-            }[name](balls[name])
-            results[name] = _share(hits, len(x), len(y))  # type: ignore[arg-type]
+            results[name] = _share((real_within if name == "recall" else real_reached)[balls[name]], len(x), len(y))
     return results
 
 
@@ -157,9 +154,7 @@ def _nearest_within(x: Tensor, k: int) -> Tensor:
     return nearest
 
 
-def _vote(
-    name: str, k: int, near_fake: Tensor, near_real: Tensor, cross_fake: Tensor, cross_real: Tensor
-) -> Estimate:
+def _vote(name: str, k: int, near_fake: Tensor, near_real: Tensor, cross_fake: Tensor, cross_real: Tensor) -> Estimate:
     """Accuracy over the real, the fake, or all images."""
     real_is_real = _says_real(near_real[:, :k], cross_real[:, :k])
     fake_is_real = _says_real(cross_fake[:, :k], near_fake[:, :k])

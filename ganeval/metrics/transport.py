@@ -31,8 +31,8 @@ def emd(fake: Array, real: Array, *, max_n: int = 2000, squared: bool = False, s
     n = min(len(x), len(y), max_n)
     random = np.random.RandomState(seed)
     a, b = (rows if len(rows) == n else rows[_some(random, len(rows), n, rows.device)] for rows in (x, y))
-    cost = distances(a, b)
-    cost = (cost.square() if squared else cost).cpu().numpy()
+    apart = distances(a, b)
+    cost = (apart.square() if squared else apart).cpu().numpy()
     value = float(cost[linear_sum_assignment(cost)].mean())
     details = {"n": n, "no_interval": "biased at finite n, and no formula for its standard error is known"}
     if n < max(len(x), len(y)):

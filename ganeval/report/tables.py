@@ -65,30 +65,27 @@ def _short(sources: list[str]) -> list[str]:
 
 def text(reports: Sequence[ScoreReport]) -> str:
     """What the command line prints: what was compared, the table, and what was not computed."""
-    first = reports[0]
-    facts = []
-    if len(reports) == 1:
-        facts.append(("samples", _set(first.samples.source, first.samples.n)))
+    first, *others = reports
+    context = [] if others else [("samples", _set(first.samples.source, first.samples.n))]
     if first.reference:
-        facts.append(("reference", _set(first.reference.source, first.reference.n)))
-    facts.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
-    parts = [fact(*pair) for pair in facts]
-    if len(reports) == 1:
-        parts += ["", *table(HEADER, list(rows(first)))]
-    else:
-        parts += ["", *blocks(*_wide(reports))]
-    parts += _classes(first) if len(reports) == 1 else []
-    conventions = "; ".join(
-        f"{name} {', '.join(f'{k}={v}' for k, v in s.options.items() if k != 'seed' and v is not None)}"
-        for name, s in first.metrics.items()
-        if s.options.keys() - {"seed"}
-    )
-    parts.append("")
-    if conventions:
-        parts.append(fact("options", conventions))
-    parts += [fact("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
-    parts += [fact("left out", f"{name}: {reason}") for name, reason in first.skipped.items()]
-    return "\n".join(parts).rstrip() + "\n"
+        context.append(("reference", _set(first.reference.source, first.reference.n)))
+    context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
+    body = blocks(*_wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
+    notes = [("options", _conventions(first))]
+    notes += [("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
+    notes += [("left out", f"{name}: {reason}") for name, reason in first.skipped.items()]
+    lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _conventions(report: ScoreReport) -> str:
+    """The options that papers differ in; metrics with the same ones share a mention."""
+    sharing: dict[str, list[str]] = {}
+    for name, scored in report.metrics.items():
+        options = {k: v for k, v in scored.options.items() if k != "seed" and v not in (None, False)}
+        if options:
+            sharing.setdefault(", ".join(f"{k}={v}" for k, v in options.items()), []).append(name)
+    return "; ".join(f"{', '.join(names)} {options}" for options, names in sharing.items())
 
 
 def _set(source: str, n: int | None) -> str:
