@@ -205,7 +205,14 @@ def _failed(gates: list[tuple[str, str, float]], reports: Sequence[ScoreReport])
 
 @cli.command()
 @click.argument("source")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.npz",
+    help="Where the statistics go.",
+)
 @click.option("--extractor", default="auto", show_default=True, help="See `ganeval list extractors`.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights in place of the published.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True)
@@ -262,7 +269,7 @@ def doctor() -> None:
     metavar="FOLDER",
     help="Where the sample folders go.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="For the training and the scores.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def demo(output: Path, seed: int, quiet: bool) -> None:
     """Make three sets of fake digits, good, collapsed and copied, and score them. About a minute, no network."""

@@ -183,7 +183,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise GanevalError(f"there is no weights file {path}") from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:
+        # The unpickler meets arbitrary bytes, and each of these comes from some of them.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GanevalError(f"can't load the weights in {path}: {reason[:120]}; give a plain state dict") from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
