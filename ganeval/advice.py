@@ -44,6 +44,9 @@ def _sample_size(fake: Features, real: Features | Moments | None, scored: Mappin
             f"FID can't be trusted at n = {small} with {dim} features (it needs at least {need}): "
             f"it is biased upwards{instead}"
         )
+    if "fid_debiased" in scored and not scored["fid_debiased"].estimate.interval:
+        why = scored["fid_debiased"].estimate.details["no_interval"]
+        yield f"fid_debiased: no interval, and a doubtful value: {why}"
     if n_real and n_real != len(fake):
         yield (
             f"unequal n: {len(fake)} samples against {n_real} reference images; "

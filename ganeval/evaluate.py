@@ -51,7 +51,7 @@ def plan(requests: Requests, fake: Features, real: Features | Moments | None, ex
         given = {} if asked is None else asked[name]
         reason = _obstacle(metric, fake, real)
         if reason is None and asked is None and metric.auto == "home" and not extractor.startswith(metric.home or ""):
-            reason = f"its published values use {metric.home} features; --metric {name} computes it on these"
+            reason = f"made for {metric.home} features; --metric {name} computes it on these"
         if reason and asked is not None:
             raise GanevalError(f"{name} can't be computed: {reason}")
         if reason:
@@ -88,7 +88,7 @@ def _obstacle(metric: Metric, fake: Features, real: Features | Moments | None) -
     if not metric.reference:
         return None
     if real is None:
-        return "it compares with a reference: give one with --ref"
+        return "a reference is needed: give one with --ref"
     if isinstance(real, Moments):
         return None if metric.moments else "it needs the reference's images; a statistics file holds moments alone"
     if metric.on == "logits" and real.logits is None:

@@ -39,6 +39,12 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.cat([squared_distances(part, b).sqrt() for part in a.split(BLOCK)])
 
 
+def unit(rows: Tensor) -> Tensor:
+    """Each row scaled to length 1, float64."""
+    rows = rows.double()
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
 def blocks(x: Tensor, y: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, slice, Tensor]]:
     """(rows, columns, pairwise(x[rows], y[columns])) over all of x and y."""
     for i in range(0, len(x), BLOCK):

@@ -23,15 +23,14 @@ def vendi(fake: Array, *, order: float = 1.0) -> Estimate:
     Computed from the D x D or the N x N matrix, whichever is smaller; their nonzero eigenvalues are the same.
     No standard error: none is known. Raises GanevalError for a negative order, or an image whose features are all 0.
     """
-    rows = matrix(fake, "fake")
-    x = rows.double()
+    x = matrix(fake, "fake")
     if not order >= 0:
         raise GanevalError(f"order={order} of vendi; give 0 or more, or inf")
     norms = x.norm(dim=1, keepdim=True)
     if not bool((norms > 0).all()):
         raise GanevalError(f"{int((norms == 0).sum())} image(s) have only zeros as features: no cosine similarity")
     x = x / norms
-    gram = x @ x.T if len(x) < x.shape[1] else scatter(x.to(rows.dtype))
+    gram = x.double() @ x.double().T if len(x) < x.shape[1] else scatter(x)
     # Eigenvalues of a Gram matrix below zero are rounding.
     values = torch.linalg.eigvalsh(gram / len(x)).clamp(min=0)
     if order == 1:

@@ -16,6 +16,7 @@ from ganeval.errors import GanevalError
 from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, matrix, pair
 from ganeval.metrics._moments import ROWS, moments, root, trace_of_root_product
+from ganeval.metrics._pairwise import blocks, unit
 from ganeval.types import Estimate, Moments
 
 HALVINGS = 2
@@ -190,8 +191,9 @@ def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: _Linear | No
         details["reference"] = "taken as exact: only the samples' part of the bias and of the error is in the number"
     if linear is None or half is None:
         details["no_interval"] = (
-            f"{fewest} images for {x.shape[1]} features; the interval holds from {enough} on, "
-            "and with fewer the bias is not removed reliably either"
+            f"{fewest} images for {x.shape[1]} features, where {enough} are needed"
+            if fewest < enough
+            else "a covariance is singular, so that the influence of an image is not defined"
         )
         return Estimate(value, None, None, n, m, details)
     std_error = _std_error(linear, half, whole - value)
@@ -239,8 +241,9 @@ def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:
     x, y = pair(fake, real)
     if not (bool(x.any(1).all()) and bool(y.any(1).all())):
         raise GanevalError("mifid: some images have only zeros as features, so no cosine distance")
-    a, b = (rows.double() / rows.double().norm(dim=1, keepdim=True) for rows in (x, y))
-    nearest = torch.cat([1 - (part @ b.T).abs().amax(1) for part in a.split(ROWS)])
+    nearest = torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device)
+    for rows, _, apart in blocks(x, y, lambda a, b: 1 - (unit(a) @ unit(b).T).abs()):
+        nearest[rows] = torch.minimum(nearest[rows], apart.amin(1))
     # Rounding puts a copy's distance a little off 0, on either side.
     nearest = torch.where(nearest < 1e-12, 0.0, nearest)
     mean = float(nearest.mean())

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganeval.errors import GanevalError
 from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._pairwise import Pairwise, blocks, half_blocks, squared_distances
+from ganeval.metrics._pairwise import Pairwise, blocks, half_blocks, squared_distances, unit
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
@@ -108,8 +108,8 @@ def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
     x, y = pair(fake, real)
     if not sigma > 0:
         raise GanevalError(f"sigma={sigma} of cmmd; give a number above 0")
-    x, y = (rows.double() / rows.double().norm(dim=1, keepdim=True) for rows in (x, y))
-    sums = _sums(x, y, _gaussian(sigma * sigma))
+    gaussian = _gaussian(sigma * sigma)
+    sums = _sums(x, y, lambda a, b: gaussian(unit(a), unit(b)))
     details = {
         "unbiased": 1000 * sums.unbiased(),
         "unbiased_std_error": 1000 * math.sqrt(sums.variance()),

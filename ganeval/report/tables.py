@@ -6,7 +6,7 @@ One report is a row a metric; several reports are a row a sample set.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,19 +73,27 @@ def text(reports: Sequence[ScoreReport]) -> str:
     body = blocks(*_wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
     notes = [("options", _conventions(first))]
     notes += [("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
-    notes += [("left out", f"{name}: {reason}") for name, reason in first.skipped.items()]
+    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in _sharing(first.skipped).items()]
     lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _conventions(report: ScoreReport) -> str:
-    """The options that papers differ in; metrics with the same ones share a mention."""
-    sharing: dict[str, list[str]] = {}
+    """The options that papers differ in."""
+    texts = {}
     for name, scored in report.metrics.items():
         options = {k: v for k, v in scored.options.items() if k != "seed" and v not in (None, False)}
         if options:
-            sharing.setdefault(", ".join(f"{k}={v}" for k, v in options.items()), []).append(name)
-    return "; ".join(f"{', '.join(names)} {options}" for options, names in sharing.items())
+            texts[name] = ", ".join(f"{k}={v}" for k, v in options.items())
+    return "; ".join(f"{', '.join(names)} {options}" for options, names in _sharing(texts).items())
+
+
+def _sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """{text: the names that have it}: what several share is said once."""
+    shared: dict[str, list[str]] = {}
+    for name, said in texts.items():
+        shared.setdefault(said, []).append(name)
+    return shared
 
 
 def _set(source: str, n: int | None) -> str:
