@@ -1,0 +1,65 @@
+"""The intervals of the kernel distances hold the truth as often as they say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ganeval.metrics import kid, mmd
+
+DRAWS = 300
+SLACK = 3 * math.sqrt(DRAWS * 0.05 * 0.95)
+
+
+def gaussian_mmd(shift: float, dim: int, bandwidth: float) -> float:
+    """The squared MMD of N(0, I) and N(shift e, I) with exp(-|x - y|^2 / (2 b^2)), in closed form."""
+    spread = bandwidth**2 + 2
+    return 2 * (bandwidth**2 / spread) ** (dim / 2) * (1 - math.exp(-(shift**2) / (2 * spread)))
+
+
+def test_the_closed_form_is_found() -> None:
+    x, y = np.random.RandomState(0).randn(2, 3000, 3)
+    x[:, 0] += 1
+    estimate = mmd(x, y, bandwidth="fixed", sigma=2, unbiased=True)
+    truth = gaussian_mmd(1, 3, 2)
+    assert estimate.value == pytest.approx(truth, abs=4 * estimate.std_error)
+    assert estimate.std_error < 0.1 * truth
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.2, 1.0])
+def test_the_interval_of_mmd_covers(shift: float) -> None:
+    """At equal distributions, where the first order vanishes, near them, and apart."""
+    covered = 0
+    for seed in range(DRAWS):
+        x, y = np.random.RandomState(seed).randn(2, 150, 4)
+        x[:, 0] += shift
+        low, high = mmd(x, y, bandwidth="fixed", sigma=2, unbiased=True).interval
+        covered += low <= gaussian_mmd(shift, 4, 2) <= high
+    assert 0.93 * DRAWS - SLACK <= covered <= 0.98 * DRAWS + SLACK
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.2])
+def test_the_interval_of_kid_covers(scale: float) -> None:
+    """The truth of the cubic kernel on N(0, s^2 I), from moments: E (1 + u)^3 = 1 + 3 E u^2, with u = x.y / D."""
+    dim = 32
+
+    def kernel(a: float, b: float) -> float:
+        return 1 + 3 * a**2 * b**2 / dim
+
+    truth = kernel(scale, scale) + kernel(1, 1) - 2 * kernel(scale, 1)
+    covered = 0
+    for seed in range(DRAWS):
+        x, y = np.random.RandomState(seed).randn(2, 500, dim)
+        low, high = kid(x * scale, y, subsets=20, subset_size=50, seed=seed).interval
+        covered += low <= truth <= high
+    assert 0.93 * DRAWS - SLACK <= covered <= 0.98 * DRAWS + SLACK
+
+
+def test_the_subsets_average_to_the_full_estimate() -> None:
+    x, y = np.random.RandomState(0).randn(2, 400, 8)
+    estimate = kid(x * 1.2, y, subsets=2000, subset_size=40)
+    error = estimate.details["subset_std"] / math.sqrt(2000)
+    assert estimate.value == pytest.approx(estimate.details["full_unbiased"], abs=4 * error)
+    assert estimate.std_error == pytest.approx(math.hypot(error, estimate.details["full_unbiased_std_error"]), rel=1e-3)
