@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import operator
-import os
 import re
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ import click
 
 from ganeval import __version__
 from ganeval.errors import GanevalError
+from ganeval.terminal import Program, complain, show_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,57 +20,7 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
 
 GATE_FAILED = 1
-INTERRUPTED = 130
 FORMATS = {".json": "json", ".csv": "csv", ".md": "md", ".tex": "tex"}
-
-
-class Program(click.Group):
-    """Prints a GanevalError as one line, exits with its code, and with 130 on Ctrl-C."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs["standalone_mode"] = False
-        try:
-            result = super().main(*args, **kwargs)
-        except GanevalError as error:
-            _complain("error", str(error))
-            sys.exit(error.exit_code)
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            sys.exit(0)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(error.exit_code)
-        except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted; nothing was written", err=True)
-            sys.exit(INTERRUPTED)
-        except OSError as error:
-            # The interpreter's last flush would fail again, with a traceback.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(error, BrokenPipeError):
-                # The reader of our output went away, as `| head` does.
-                sys.exit(0)
-            _complain("error", f"{error.filename or 'the output'}: {error.strerror}")
-            sys.exit(GanevalError.exit_code)
-        sys.exit(result if isinstance(result, int) else 0)
-
-
-class _Warnings(logging.Handler):
-    """Prints the library's log to stderr, each message once."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.seen: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if message not in self.seen:
-            self.seen.add(message)
-            _complain("warning", message)
-
-
-def _complain(kind: str, message: str) -> None:
-    colour = None if os.environ.get("NO_COLOR") else {"error": "red", "warning": "yellow"}[kind]
-    click.echo(f"{click.style(kind, fg=colour)}: {message}", err=True)
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,9 +32,7 @@ def cli() -> None:
     Begin with    ganeval demo
     then          ganeval score ./samples --ref ./real
     """
-    logger = logging.getLogger("ganeval")
-    logger.handlers = [_Warnings()]
-    logger.propagate = False
+    show_log()
 
 
 @cli.command()
@@ -145,7 +92,7 @@ def score(
     _publish(_render(reports, form or FORMATS.get(output.suffix.lower() if output else "", "table")), output)
     for report in reports:
         for warning in [] if quiet else report.warnings:
-            _complain("warning", warning if len(reports) == 1 else f"{report.samples.source}: {warning}")
+            complain("warning", warning if len(reports) == 1 else f"{report.samples.source}: {warning}")
     return _failed(parsed, reports)
 
 

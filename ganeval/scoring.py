@@ -14,18 +14,16 @@ import torch
 import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
+from ganeval.classes import score_classes, small_classes
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, plan, run
+from ganeval.evaluate import Requests, plan, run
 from ganeval.extractors import load_extractor
 from ganeval.features import Precision, extract, pick_device
 from ganeval.images import ImageSet, Source, open_images
 from ganeval.metrics._moments import moments as moments_of
 from ganeval.reference import is_statistics, load_statistics, save_statistics
-from ganeval.report import ClassScores, ExtractorInfo, ScoreReport, SetInfo
+from ganeval.report import ExtractorInfo, ScoreReport, SetInfo
 from ganeval.types import Extractor, Features, Moments
-
-MIN_CLASS = 50
-"""A class with fewer images than this gets a warning: its metrics are mostly noise."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +237,7 @@ def _report(
     if settings.cache and fake.info.sha256 and (real is None or real.info.sha256):
         key = caches.key_of(features.fingerprint, fake.info.sha256, real and real.info.sha256)
     scored, failed = run(todo, features, data, device=device, cache_key=key)
-    by_class = _by_class(todo, features, data, device, key) if settings.by_class else {}
+    by_class = score_classes(todo, features, data, device, key) if settings.by_class else {}
     metric_seconds = time.perf_counter() - began
     surveys = {"samples": features.survey, "reference": data.survey if isinstance(data, Features) else None}
     decode = sum(survey.decode_seconds for survey in surveys.values() if survey)
@@ -253,7 +251,7 @@ def _report(
             *advise(features, data, scored, verified=info.verified or net is None),
             *fake.notes,
             *(real.notes if real else ()),
-            *_small_classes(by_class),
+            *small_classes(by_class),
         ],
         settings.seed,
         environment(device),
@@ -272,42 +270,3 @@ def environment(device: torch.device) -> dict[str, str]:
         "python": platform.python_version(),
         "device": name,
     }
-
-
-def _by_class(
-    todo: Plan, fake: Features, real: Features | Moments | None, device: torch.device, key: str | None
-) -> dict[str, ClassScores]:
-    """Each class of the reference scored apart against the samples of the same name."""
-    if not isinstance(real, Features) or real.labels is None or fake.labels is None:
-        lacking = "samples" if fake.labels is None else "reference"
-        raise GanevalError(f"--by-class: the {lacking} have no labels; put each class in a folder of its own")
-    theirs, ours = _class_rows(real), _class_rows(fake)
-    if not theirs.keys() & ours.keys():
-        raise GanevalError(
-            f"--by-class: no class is in both sets (samples: {', '.join(sorted(ours)[:5])}; "
-            f"reference: {', '.join(sorted(theirs)[:5])}); name the class folders alike"
-        )
-    todo = replace(todo, explicit=False)
-    scores = {}
-    for name in sorted(theirs.keys() & ours.keys(), key=lambda name: (len(name), name)):
-        a, b = fake[ours[name]], real[theirs[name]]
-        scored, failed = run(todo, a, b, device=device, cache_key=key and caches.key_of(key, name))
-        scores[name] = ClassScores(len(a), len(b), scored, failed)
-    return scores
-
-
-def _class_rows(features: Features) -> dict[str, torch.Tensor]:
-    """{class name: its rows}; a class without a name is called by its number."""
-    assert features.labels is not None
-    names = dict(enumerate(features.class_names))
-    return {
-        names.get(int(label), str(int(label))): torch.nonzero(features.labels == label).ravel()
-        for label in features.labels.unique()
-    }
-
-
-def _small_classes(by_class: dict[str, ClassScores]) -> list[str]:
-    small = [name for name, scores in by_class.items() if min(scores.n_fake, scores.n_real) < MIN_CLASS]
-    if not small:
-        return []
-    return [f"classes with under {MIN_CLASS} images, whose metrics are mostly noise: {', '.join(small)}"]

@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+
+# Each of pytest-xdist's workers on one thread: small matrices gain nothing from more, and workers would fight.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

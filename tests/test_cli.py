@@ -232,8 +232,9 @@ def test_quiet(sets: Path) -> None:
 
 
 SLOW_EXTRACTOR = """
-import time
+import pathlib, time
 def net(images):
+    pathlib.Path(__file__).with_name("begun").touch()
     time.sleep(0.2)
     return images.flatten(1)[:, :4].float()
 """
@@ -247,7 +248,9 @@ def test_ctrl_c_exits_130_and_leaves_nothing_half_written(sets: Path, tmp_path: 
          "--extractor", "slow:net", "--batch-size", "1"],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, start_new_session=True,
     )  # fmt: skip
-    time.sleep(6)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     _, stderr = running.communicate(timeout=60)
     assert running.returncode == 130, stderr

@@ -15,9 +15,9 @@ LAYERS = [
     {"types", "registry", "intervals"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference"},
-    {"evaluate", "advice", "report", "scoring"},
+    {"evaluate", "advice", "report", "classes", "scoring"},
     {"listing", "doctor", "demo"},
-    {"cli", "__main__"},
+    {"cli", "terminal", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

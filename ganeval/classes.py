@@ -1,0 +1,59 @@
+"""Each class scored apart: intra-FID and the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from ganeval import cache as caches
+from ganeval.errors import GanevalError
+from ganeval.evaluate import Plan, run
+from ganeval.report import ClassScores
+from ganeval.types import Features, Moments
+
+MIN_CLASS = 50
+"""A class with fewer images than this gets a warning: its metrics are mostly noise."""
+
+
+def score_classes(
+    todo: Plan, fake: Features, real: Features | Moments | None, device: torch.device, key: str | None
+) -> dict[str, ClassScores]:
+    """Each class of the reference scored apart against the samples of the same name.
+
+    Raises GanevalError where a side has no labels, or no class is in both.
+    """
+    if not isinstance(real, Features) or real.labels is None or fake.labels is None:
+        lacking = "samples" if fake.labels is None else "reference"
+        raise GanevalError(f"--by-class: the {lacking} have no labels; put each class in a folder of its own")
+    theirs, ours = _class_rows(real), _class_rows(fake)
+    if not theirs.keys() & ours.keys():
+        raise GanevalError(
+            f"--by-class: no class is in both sets (samples: {', '.join(sorted(ours)[:5])}; "
+            f"reference: {', '.join(sorted(theirs)[:5])}); name the class folders alike"
+        )
+    todo = replace(todo, explicit=False)
+    scores = {}
+    for name in sorted(theirs.keys() & ours.keys(), key=lambda name: (len(name), name)):
+        a, b = fake[ours[name]], real[theirs[name]]
+        scored, failed = run(todo, a, b, device=device, cache_key=key and caches.key_of(key, name))
+        scores[name] = ClassScores(len(a), len(b), scored, failed)
+    return scores
+
+
+def _class_rows(features: Features) -> dict[str, torch.Tensor]:
+    """{class name: its rows}; a class without a name is called by its number."""
+    assert features.labels is not None
+    names = dict(enumerate(features.class_names))
+    return {
+        names.get(int(label), str(int(label))): torch.nonzero(features.labels == label).ravel()
+        for label in features.labels.unique()
+    }
+
+
+def small_classes(by_class: dict[str, ClassScores]) -> list[str]:
+    """A warning that names the classes under MIN_CLASS, or nothing."""
+    small = [name for name, scores in by_class.items() if min(scores.n_fake, scores.n_real) < MIN_CLASS]
+    if not small:
+        return []
+    return [f"classes with under {MIN_CLASS} images, whose metrics are mostly noise: {', '.join(small)}"]
