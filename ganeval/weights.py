@@ -116,6 +116,16 @@ def obtain(weights: Published) -> tuple[Path, str]:
     return path, digest
 
 
+def choose(weights: Published, given: Path | None) -> tuple[Path, str]:
+    """The user's file where there is one, else the published one; and its sha256."""
+    if given is None:
+        return obtain(weights)
+    try:
+        return given, sha256_file(given)
+    except OSError as error:
+        raise GanevalError(f"there is no weights file {given} ({error.strerror}); mend the path") from None
+
+
 def _download(weights: Published) -> Path:
     target = own_folder() / weights.files[0]
     if os.environ.get("GANEVAL_OFFLINE", "") not in ("", "0"):

@@ -247,6 +247,8 @@ def test_ctrl_c_exits_130_and_leaves_nothing_half_written(sets: Path, tmp_path: 
         [*GANEVAL, "score", sets / "a", "--ref", sets / "r", "-o", target,
          "--extractor", "slow:net", "--batch-size", "1"],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, start_new_session=True,
+        # A shell's background job, as a test run may be, passes on that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (tmp_path / "begun").exists() and time.monotonic() < deadline:

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganeval.errors import GanevalError
-from ganeval.files import sha256_file
-from ganeval.weights import KNOWN, into, load_checkpoint, obtain
+from ganeval.weights import KNOWN, choose, into, load_checkpoint
 
 SIZE = 336
 MODEL = "ViT-L-14-336-quickgelu"
@@ -49,9 +48,7 @@ def load(variant: str | None, weights: Path | None) -> Clip:
     except ImportError:
         raise GanevalError("the extractor clip needs open_clip; pip install 'ganeval[clip]'") from None
     published = KNOWN["clip"]
-    path, digest = (weights, sha256_file(weights)) if weights and weights.is_file() else (weights, "")
-    if path is None:
-        path, digest = obtain(published)
+    path, digest = choose(published, weights)
     net = open_clip.create_model(MODEL, pretrained=None)
     if published.matches(digest):
         # OpenAI publishes a TorchScript archive, which holds code: it is opened only where its sha256 is theirs.

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganeval.errors import GanevalError
-from ganeval.files import sha256_file
-from ganeval.weights import KNOWN, load_checkpoint, obtain
+from ganeval.weights import KNOWN, choose, load_checkpoint
 
 SIZE = 224
 MODEL = "vit_large_patch14_dinov2"
@@ -51,9 +50,7 @@ def load(variant: str | None, weights: Path | None) -> DinoV2:
         from timm.models.vision_transformer import checkpoint_filter_fn
     except ImportError:
         raise GanevalError("the extractor dinov2 needs timm; pip install 'ganeval[dinov2]'") from None
-    path, digest = (weights, sha256_file(weights)) if weights and weights.is_file() else (weights, "")
-    if path is None:
-        path, digest = obtain(KNOWN["dinov2"])
+    path, digest = choose(KNOWN["dinov2"], weights)
     state = load_checkpoint(path)
     net: Any = timm.create_model(MODEL, pretrained=False, num_classes=0, img_size=SIZE)
     try:

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.models.inception import Inception3
 
-from ganeval.files import sha256_file
-from ganeval.weights import KNOWN, into, load_checkpoint, obtain
+from ganeval.weights import KNOWN, choose, into, load_checkpoint
 
 SIZE = 299
 TRUNK = (
@@ -108,8 +107,8 @@ def load(variant: str | None, weights: Path | None) -> Inception:
     Raises UnobtainableError where the published ones can't be had, GanevalError for a file that does not fit.
     """
     published = KNOWN["inception"]
-    state = load_checkpoint(weights) if weights else None
-    path, digest = (weights, sha256_file(weights)) if weights else obtain(published)
+    path, digest = choose(published, weights)
+    state = load_checkpoint(path)
     extractor = Inception(variant or "tf1", digest, verified=published.matches(digest))
-    into(extractor.net, state or load_checkpoint(path), path)
+    into(extractor.net, state, path)
     return extractor.eval()

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from ganeval.errors import GanevalError, unknown
-from ganeval.files import sha256_file
-from ganeval.weights import Published, into, load_checkpoint, obtain
+from ganeval.weights import Published, choose, into, load_checkpoint
 
 
 class Headless(nn.Module):
@@ -46,12 +45,10 @@ def load(variant: str | None, weights: Path | None) -> Headless:
     file = default.url.rpartition("/")[2]
     # torchvision's file names end in the first eight digits of their sha256.
     published = Published(f"torchvision:{name}", (default.url,), (file,), file.rpartition("-")[2].partition(".")[0])
-    path, digest = (weights, sha256_file(weights)) if weights and weights.is_file() else (weights, "")
-    if path is None:
-        path, digest = obtain(published)
+    path, digest = choose(published, weights)
     state = load_checkpoint(path)
-    # init_weights only spends time here, and warns in some models.
-    options = {"init_weights": False} if name in ("inception_v3", "googlenet") else {}
+    # These two were ported from TensorFlow and expect its input scale, which torchvision sets with their weights alone.
+    options = {"init_weights": False, "transform_input": True} if name in ("inception_v3", "googlenet") else {}
     extractor = Headless(name, models.get_model(name, weights=None, **options), default.transforms())
     into(extractor.net, state, path)
     extractor.weights_sha256, extractor.verified = digest, published.matches(digest)
