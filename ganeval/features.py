@@ -146,8 +146,10 @@ def _run(
         for batch in loader:
             decode_seconds += time.perf_counter() - waiting
             if rows := _count(batch, counts, skip_bad):
+                # The resize is done in fp32 whatever the network runs in.
+                inputs = _network_inputs(rows, extractor, device)
                 with _precision(device, precision):
-                    features, classes = extractor(_network_inputs(rows, extractor, device))
+                    features, classes = extractor(inputs)
                 pooled.append(features.float().cpu())
                 logits.append(None if classes is None else classes.float().cpu())
             # The pixels go; one batch of images is all that memory ever holds.

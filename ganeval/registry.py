@@ -190,6 +190,6 @@ add(
                   "any torchvision classifier, before its last layer: torchvision:resnet50"),
     ExtractorSpec("classifier:<name>", "ganeval.extractors.classifier:load",
                   "embedded small classifiers, no download: classifier:digits, classifier:mnist"),
-    ExtractorSpec("pixels", "ganeval.extractors.pixels:load",
-                  "the pixels at 32x32, no network, no download; pixels:64 for another size"),
+    ExtractorSpec("pixels:<size>", "ganeval.extractors.pixels:load",
+                  "the pixels themselves, no network, no download: pixels is pixels:32", variant="32"),
 )  # fmt: skip

@@ -15,7 +15,9 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from ssl import SSLError
 from typing import Any
 
 from filelock import FileLock
@@ -26,17 +28,20 @@ from ganeval.files import atomic_write, cache_dir, sha256_file
 
 TIMEOUT = 30
 CHUNK = 1 << 20
-ALTERNATIVES = "what works without them: --extractor pixels, classifier:digits or classifier:mnist; --weights FILE"
 
 
 @dataclass(frozen=True)
 class Published:
-    """A weights file as its authors publish it. sha256 may be a prefix, as in torch hub's file names, or ''."""
+    """A weights file as its authors publish it. sha256 may be a prefix, as in torch hub's file names, or ''.
+
+    about: its size and licence.
+    """
 
     name: str
     urls: tuple[str, ...]
     files: tuple[str, ...]
     sha256: str
+    about: str = ""
 
     def matches(self, digest: str) -> bool:
         """True where `digest` is the published sha256; False where none was published."""
@@ -56,12 +61,14 @@ KNOWN = {
             ),
             ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
             "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            "96 MB, Apache-2.0",
         ),
         Published(
             "dinov2",
             ("https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",),
             ("dinov2_vitl14_pretrain.pth",),
             "",
+            "1.2 GB, Apache-2.0",
         ),
         Published(
             "clip",
@@ -71,6 +78,7 @@ KNOWN = {
             ),
             ("ViT-L-14-336px.pt",),
             "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+            "0.9 GB, MIT",
         ),
     )
 }
@@ -82,6 +90,25 @@ class WeightsRow:
 
     name: str
     status: str
+
+
+def torchvision_weights(model: str) -> Published:
+    """The default weights of a torchvision classifier. Raises GanevalError for an unknown model."""
+    from torchvision import models
+
+    classifiers = models.list_models(module=models)
+    if model not in classifiers:
+        raise unknown("torchvision classifier", model, classifiers)
+    url = models.get_model_weights(model).DEFAULT.url
+    file = url.rpartition("/")[2]
+    # torchvision's file names end in the first eight or more digits of their sha256.
+    return Published(f"torchvision:{model}", (url,), (file,), file.rpartition("-")[2].partition(".")[0])
+
+
+def _of_torchvision() -> list[Published]:
+    from torchvision import models
+
+    return [torchvision_weights(model) for model in models.list_models(module=models)]
 
 
 def own_folder() -> Path:
@@ -147,7 +174,7 @@ def _first_that_works(weights: Published, target: Path) -> None:
         try:
             _fetch_url(url, target, weights)
             return
-        except (urllib.error.URLError, TimeoutError, ConnectionError, _DamagedError) as error:
+        except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException, SSLError, _DamagedError) as error:
             reasons.append(f"{getattr(error, 'reason', error)}")
     raise _unobtainable(weights, "; ".join(dict.fromkeys(reasons)))
 
@@ -175,10 +202,12 @@ def _fetch_url(url: str, target: Path, weights: Published) -> None:
 
 
 def _unobtainable(weights: Published, reason: str) -> UnobtainableError:
+    here = ["pixels", "classifier:digits", "classifier:mnist", *(w.name for w in _of_torchvision() if locate(w))]
     return UnobtainableError(
         f"the {weights.name} weights are not here and can't be fetched ({reason}). "
         f"Download {weights.urls[0]} (sha256 {weights.sha256 or 'not published'}) and put it at "
-        f"{own_folder() / weights.files[0]}, or `ganeval weights import FILE`; {ALTERNATIVES}"
+        f"{own_folder() / weights.files[0]}, or `ganeval weights import FILE`; "
+        f"what works without them: --extractor {', '.join(here)}; or other weights by --weights FILE"
     )
 
 
@@ -197,7 +226,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         # The unpickler meets arbitrary bytes, and each of these comes from some of them.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GanevalError(f"can't load the weights in {path}: {reason[:120]}; give a plain state dict") from None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
         raise GanevalError(f"{path} holds no state dict; save it with torch.save(network.state_dict(), file)")
     return state
 
@@ -219,7 +250,7 @@ def list_weights() -> list[WeightsRow]:
 def _status(weights: Published) -> str:
     path = locate(weights)
     if path is None:
-        return f"not here; `ganeval weights fetch {weights.name}` gets it from {weights.urls[0]}"
+        return f"not here; `ganeval weights fetch {weights.name}` gets it from {weights.urls[0]} ({weights.about})"
     if not weights.sha256:
         return f"{path} (no sha256 is published to check it by)"
     right = weights.matches(sha256_file(path))
@@ -227,7 +258,10 @@ def _status(weights: Published) -> str:
 
 
 def _known(name: str) -> Published:
-    family = name.partition("-")[0]
+    family, _, model = name.partition(":")
+    if family == "torchvision":
+        return torchvision_weights(model)
+    family = family.partition("-")[0]
     if family not in KNOWN:
         raise unknown("weights", name, KNOWN)
     return KNOWN[family]
@@ -253,7 +287,7 @@ def import_file(path: Path) -> str:
         digest = sha256_file(path)
     except OSError as error:
         raise GanevalError(f"can't read {path}: {error.strerror}") from None
-    for weights in KNOWN.values():
+    for weights in (*KNOWN.values(), *_of_torchvision()):
         if weights.matches(digest) or (not weights.sha256 and path.name in weights.files):
             target = own_folder() / weights.files[0]
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import inspect
@@ -20,49 +21,69 @@ from ganeval.types import Extractor
 def load_extractor(name: str, *, weights: Path | None = None) -> Extractor:
     """The extractor of a registered name ("inception", "torchvision:resnet18"), or an imported "module:attribute".
 
+    A row of that very name ("classifier:lenet") goes before its family's ("classifier:<name>").
     weights: a file in place of the published weights.
     Raises GanevalError for an unknown name, UnobtainableError where its weights can't be had.
     """
     load_plugins()
     family, _, variant = name.partition(":")
-    spec = EXTRACTORS.get(name.lower()) or EXTRACTORS.get(family.lower())
-    if spec is None and variant:
-        return _imported(family, variant, name)
+    exact = EXTRACTORS.get(name.lower())
+    spec = exact or EXTRACTORS.get(family.lower())
+    if spec is None and variant and family.strip("."):
+        return _imported(family, variant, name, weights)
     if spec is None:
         raise unknown("extractor", name, EXTRACTORS)
-    if variant == "" and spec.variant is None and "<" in spec.name:
+    if not variant and spec.variant is None and "<" in spec.name:
         raise GanevalError(f"the extractor {family!r} needs a choice: {spec.name}")
+    if variant and not exact and "<" not in spec.name:
+        raise GanevalError(f"the extractor {family!r} has no variants, got {name!r}; leave out the colon")
     return resolve(spec.target)(variant or spec.variant, weights)
 
 
-def _imported(module: str, attribute: str, name: str) -> Extractor:
+def _imported(module: str, attribute: str, name: str, weights: Path | None) -> Extractor:
+    """What "module:attribute" names: an Extractor as it is, a function or nn.Module wrapped."""
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except ImportError:
+    except (ImportError, SyntaxError) as error:
+        if near := difflib.get_close_matches(module, (spec.family for spec in EXTRACTORS.values()), n=1):
+            raise unknown("extractor", name, [f"{near[0]}:{attribute}"]) from None
         raise GanevalError(
-            f"no extractor is called {name!r} and no module {module!r} can be imported; "
+            f"no extractor is called {name!r} and the module {module!r} can't be imported ({error}); "
             "see `ganeval list extractors`, or put your module on PYTHONPATH"
         ) from None
     except AttributeError:
         raise GanevalError(f"the module {module!r} has no attribute {attribute!r}") from None
+    if weights is not None:
+        raise GanevalError(f"{name} brings its own weights; leave out --weights")
     if isinstance(found, type):
-        found = found()
+        found = _instance(found, name)
+    if all(hasattr(found, field) for field in ("name", "fingerprint", "verified", "weights_sha256", "resize", "to")):
+        return found
     if not callable(found):
         raise GanevalError(f"{name} is a {type(found).__name__}; an extractor is a function or an nn.Module")
     return Wrapped(found, name)
+
+
+def _instance(found: type, name: str) -> Any:
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        raise GanevalError(f"the class {name} can't be made without arguments ({error}); name an instance") from None
+    return found()
 
 
 class Wrapped:
     """A user's function or module, uint8 (B, 3, H, W) -> (B, D) or ((B, D), (B, C)), as an Extractor.
 
     Its own `fingerprint`, `resize` and `verified` are used where it has them. Without a fingerprint one is made
-    from a module's weights, or from a function's source: what else the function reads can't be seen.
+    from a module's weights and its own classes' source, or from a function's source: what else these read can't be
+    seen. Without `verified` nobody has said that the weights are published ones.
     """
 
     def __init__(self, network: Callable[[Tensor], Any], name: str) -> None:
         self.network, self.name = network, name
         self.fingerprint = getattr(network, "fingerprint", None) or f"{name}/{_digest(network)}"
-        self.verified = bool(getattr(network, "verified", True))
+        self.verified = bool(getattr(network, "verified", False))
         self.weights_sha256: str | None = getattr(network, "weights_sha256", None)
         if isinstance(network, nn.Module):
             network.eval()
@@ -89,15 +110,25 @@ class Wrapped:
 def _digest(network: Callable[..., Any]) -> str:
     if isinstance(network, nn.Module):
         return state_digest(network)
+    if source := _source(network):
+        return hashlib.sha256(source.encode()).hexdigest()[:16]
+    raise GanevalError(f"{network!r} needs a `fingerprint` attribute: it has no source to make one from")
+
+
+def _source(found: Any) -> str:
+    """The source of a function or class; '' where there is none, as for one typed into a console."""
     try:
-        return hashlib.sha256(inspect.getsource(network).encode()).hexdigest()[:16]
+        return inspect.getsource(found)
     except (OSError, TypeError):
-        raise GanevalError(f"{network!r} needs a `fingerprint` attribute: it has no source to make one from") from None
+        return ""
 
 
 def state_digest(network: nn.Module) -> str:
-    """16 hex digits of the sha256 over a network's structure and weights."""
+    """16 hex digits of the sha256 over a network's structure, weights, and the source of classes not torch's own."""
     total = hashlib.sha256(repr(network).encode())
+    for kind in sorted({type(module) for module in network.modules()}, key=repr):
+        if kind.__module__.partition(".")[0] not in ("torch", "torchvision"):
+            total.update(_source(kind).encode())
     for key, value in sorted(network.state_dict().items()):
         total.update(key.encode())
         total.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -49,10 +50,13 @@ def load(variant: str | None, weights: Path | None) -> Clip:
         raise GanevalError("the extractor clip needs open_clip; pip install 'ganeval[clip]'") from None
     published = KNOWN["clip"]
     path, digest = choose(published, weights)
-    net = open_clip.create_model(MODEL, pretrained=None)
+    # open_clip's own factory warns of random weights on the root logger.
+    net = open_clip.CLIP(**open_clip.get_model_config(MODEL))
     if published.matches(digest):
         # OpenAI publishes a TorchScript archive, which holds code: it is opened only where its sha256 is theirs.
-        state = torch.jit.load(path, map_location="cpu").state_dict()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's about TorchScript, the only form there is
+            state = torch.jit.load(path, map_location="cpu").state_dict()
         state = {key: value.float() for key, value in state.items() if key in net.state_dict()}
     else:
         state = load_checkpoint(path)

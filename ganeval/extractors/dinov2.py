@@ -1,11 +1,12 @@
 """DINOv2 ViT-L/14 by way of timm: the features of FD-DINOv2 (Stein et al., 2023, arXiv:2306.04675).
 
-The position embeddings are interpolated from 518 to 224 pixels by timm, whose bicubic differs in the last digits from
-that of the original repository; the numbers are not compared with published ones to the last digit.
+The network was trained at 518 pixels; its position embeddings are fitted to 224 as the original repository does it,
+not as timm would: timm's antialias smooths them, and so moves every feature.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ganeval.errors import GanevalError
 from ganeval.weights import KNOWN, choose, load_checkpoint
 
 SIZE = 224
+PATCH = 14
 MODEL = "vit_large_patch14_dinov2"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -43,6 +45,19 @@ class DinoV2(nn.Module):
         return self.net(inputs), None
 
 
+def fitted(positions: Tensor) -> Tensor:
+    """Position embeddings (1, 1 + 37 * 37, D) for 16 x 16 patches: bicubic at the scale 16.1 / 37, no antialias.
+
+    The tenth of a patch keeps the original's size from rounding down, and shifts where it samples.
+    """
+    side = math.isqrt(positions.shape[1] - 1)
+    if side == SIZE // PATCH:
+        return positions
+    grid = positions[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    scale = (SIZE // PATCH + 0.1) / side
+    return torch.cat([positions[:, :1], interpolate(grid, scale_factor=scale, mode="bicubic").flatten(2).mT], 1)
+
+
 def load(variant: str | None, weights: Path | None) -> DinoV2:
     """DINOv2 from its original checkpoint, published or given."""
     try:
@@ -54,8 +69,9 @@ def load(variant: str | None, weights: Path | None) -> DinoV2:
     state = load_checkpoint(path)
     net: Any = timm.create_model(MODEL, pretrained=False, num_classes=0, img_size=SIZE)
     try:
-        # timm's own conversion: names, and position embeddings for this size.
+        state["pos_embed"] = fitted(state["pos_embed"])
+        # timm's own conversion of the names.
         net.load_state_dict(checkpoint_filter_fn(state, net))
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, IndexError) as error:
         raise GanevalError(f"{path} is not for this network: {str(error).splitlines()[-1].strip()[:160]}") from None
     return DinoV2(net, digest).eval()

@@ -34,9 +34,9 @@ class Pixels:
 
 
 def load(variant: str | None, weights: Path | None) -> Pixels:
-    """Pixels at `variant` x `variant`, 32 by default."""
+    """Pixels at `variant` x `variant`; the registry says 32 by default."""
     if weights is not None:
         raise GanevalError("the extractor pixels has no weights; leave out --weights")
-    if variant and not (variant.isdigit() and 1 <= int(variant) <= 512):
+    if not (variant and variant.isdecimal() and 1 <= int(variant) <= 512):
         raise GanevalError(f"pixels:{variant}: give a size from 1 to 512, such as pixels:32")
-    return Pixels(int(variant or 32))
+    return Pixels(int(variant))

@@ -7,8 +7,8 @@ from pathlib import Path
 from torch import Tensor, nn
 from torchvision import models
 
-from ganeval.errors import GanevalError, unknown
-from ganeval.weights import Published, choose, into, load_checkpoint
+from ganeval.errors import GanevalError
+from ganeval.weights import choose, into, load_checkpoint, torchvision_weights
 
 
 class Headless(nn.Module):
@@ -38,13 +38,8 @@ class Headless(nn.Module):
 def load(variant: str | None, weights: Path | None) -> Headless:
     """A torchvision classifier with its default weights, or with those of a file."""
     name = variant or ""
-    classifiers = models.list_models(module=models)
-    if name not in classifiers:
-        raise unknown("torchvision classifier", name, classifiers)
+    published = torchvision_weights(name)
     default = models.get_model_weights(name).DEFAULT
-    file = default.url.rpartition("/")[2]
-    # torchvision's file names end in the first eight digits of their sha256.
-    published = Published(f"torchvision:{name}", (default.url,), (file,), file.rpartition("-")[2].partition(".")[0])
     path, digest = choose(published, weights)
     state = load_checkpoint(path)
     # These two were ported from TensorFlow and expect its input scale, which torchvision sets with their weights alone.

@@ -55,7 +55,8 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
     influence (delta method), too large by noise of order D / N; v_half, the same from half the images, shows how
     much. W is the variance of the terms of second order, which the halvings add in part (see `_std_error`).
     Interval: normal. Measured coverage, and where it fails, in docs/calibration.md: none is given below
-    ROWS_PER_DIMENSION * D images, where the extrapolation itself is not to be trusted either.
+    ROWS_PER_DIMENSION * D images, where the extrapolation itself is not to be trusted either, nor where heavy tails
+    (`details["tails"]`, the bias found over a Gaussian's) leave a bias of second order above half the standard error.
     Raises GanevalError as `fid`, and for under 4 images.
     """
     return frechet(fake, real, {"fid_debiased": {"seed": seed}})["fid_debiased"]
@@ -196,7 +197,17 @@ def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: _Linear | No
             else "a covariance is singular, so that the influence of an image is not defined"
         )
         return Estimate(value, None, None, n, m, details)
-    std_error = _std_error(linear, half, whole - value)
+    std_error, details["tails"] = _std_error(linear, half, whole - value)
+    # The bias of second order, which stays: in proportion to the first, to D / N, and to how much heavier the tails
+    # are than a Gaussian's, whose own ratio is 1 + D / 2N at these sizes.
+    per_image = x.shape[1] / fewest
+    left = (whole - value) * max(0.0, details["tails"] - 1 - per_image / 2) * per_image
+    if left > std_error / 2:
+        details["no_interval"] = (
+            f"the features' tails are heavy ({details['tails']:.2f} times the bias of a Gaussian) for {fewest} images "
+            f"and {x.shape[1]} features: a bias of about {left:.2g} stays in the value"
+        )
+        return Estimate(value, None, None, n, m, details)
     return Estimate(value, std_error, normal(value, std_error), n, m, details)
 
 
@@ -208,8 +219,10 @@ def _halves(data: Tensor | Moments, random: np.random.RandomState) -> list[Any]:
     return [data[order[: len(data) // 2]], data[order[len(data) // 2 :]]]
 
 
-def _std_error(whole: _Linear, half: _Linear, bias: float) -> float:
-    """See `fid_debiased`. The second order in the basis of the eigenvectors of S S_r, r their roots, is
+def _std_error(whole: _Linear, half: _Linear, bias: float) -> tuple[float, float]:
+    """The standard error of `fid_debiased`, and the bias found over a Gaussian's.
+
+    The second order in the basis of the eigenvectors of S S_r, r their roots, is
 
     Q = sum_ab E_ab^2 / (2 r_a r_b (r_a + r_b)), where E_ab, the error of a covariance, has variance r_a^2 r_b^2 / N
     (twice that for a = b) under a Gaussian. Its mean is the bias, its variance W, with the real side's error on top.
@@ -226,7 +239,7 @@ def _std_error(whole: _Linear, half: _Linear, bias: float) -> float:
     extrapolated = plain * math.exp(1 - noisier / plain) + (1 + 1 / HALVINGS) * second
     # Where both sets are one distribution the first order is 0, and all of `plain` is noise of the size of 2 W.
     degenerate = max(plain - (1 - 1 / HALVINGS) * second, (1 + 1 / HALVINGS) * second)
-    return math.sqrt(min(extrapolated, degenerate))
+    return math.sqrt(min(extrapolated, degenerate)), tails
 
 
 def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:

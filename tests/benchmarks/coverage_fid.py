@@ -114,20 +114,33 @@ def table(records: Path) -> None:
     cases: dict[tuple, list[dict]] = {}
     for line in map(json.loads, records.read_text().splitlines()):
         cases.setdefault((line["dim"], line["n"], line["tails"], line["effect"]), []).append(line)
-    head = ("D", "n", "tails", "draws", "true", "plain", "debiased", "sd", "rms s.e.", "plain covers", "covers", "s")
+    head = (
+        "D",
+        "N",
+        "tails",
+        "draws",
+        "true",
+        "plain",
+        "debiased",
+        "sd",
+        "rms s.e.",
+        "plain covers",
+        "given",
+        "covers",
+    )
     click.echo(f"| {' | '.join(head)} |\n|{'---:|' * len(head)}")
     for (dim, n, tails, _), lines in sorted(cases.items()):
         true = lines[0]["true"]
         value = np.array([line["value"] for line in lines])
         plain = np.array([line["plain"] for line in lines])
-        error = np.array([line["se"] or np.nan for line in lines])
         plain_error = np.array([line["plain_se"] or np.nan for line in lines])
-        covered = [line["interval"][0] <= true <= line["interval"][1] for line in lines if line["interval"]]
+        given = [line for line in lines if line["interval"]]
+        error = math.sqrt(np.mean([line["se"] ** 2 for line in given])) if given else math.nan
+        covered = sum(line["interval"][0] <= true <= line["interval"][1] for line in given)
         cells = [dim, n, tails, len(lines), f"{true:.3f}", f"{plain.mean():.3f}", f"{value.mean():.3f}",
-                 f"{value.std(ddof=1):.3f}", f"{np.sqrt((error**2).mean()):.3f}",
-                 f"{(abs(plain - true) < 1.96 * plain_error).mean():.0%}",
-                 f"{np.mean(covered):.1%}" if covered else "no interval",
-                 f"{np.median([line['seconds'][1] for line in lines]):.1f}"]  # fmt: skip
+                 f"{value.std(ddof=1):.3f}", f"{error:.3f}" if len(given) > len(lines) / 2 else "-",
+                 f"{(abs(plain - true) < 1.96 * plain_error).mean():.0%}", f"{len(given) / len(lines):.0%}",
+                 f"{covered / len(given):.1%}" if len(given) > len(lines) / 2 else "-"]  # fmt: skip
         click.echo(f"| {' | '.join(map(str, cells))} |")
 
 
