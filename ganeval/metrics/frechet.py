@@ -199,9 +199,9 @@ def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: _Linear | No
         return Estimate(value, None, None, n, m, details)
     std_error, details["tails"] = _std_error(linear, half, whole - value)
     # The bias of second order, which stays: in proportion to the first, to D / N, and to how much heavier the tails
-    # are than a Gaussian's, whose own ratio is 1 + D / 2N at these sizes.
+    # are than a Gaussian's, whose own ratio was found below 1 + D / N at these sizes.
     per_image = x.shape[1] / fewest
-    left = (whole - value) * max(0.0, details["tails"] - 1 - per_image / 2) * per_image
+    left = (whole - value) * max(0.0, details["tails"] - 1 - per_image) * per_image
     if left > std_error / 2:
         details["no_interval"] = (
             f"the features' tails are heavy ({details['tails']:.2f} times the bias of a Gaussian) for {fewest} images "

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+import ganeval
 from ganeval.extractors import load_extractor
 
 Images = list[Tensor]
+HALF = 24
 
 
 def ours(name: str, weights: Path, batches: Images) -> tuple[Tensor, Tensor]:
@@ -30,7 +32,7 @@ def assert_close(a: Tensor, b: Tensor, tolerance: float) -> None:
 
 @pytest.fixture(scope="module")
 def batches(cifar: Tensor, photos: list[np.ndarray]) -> Images:
-    return [cifar[:16], *(torch.from_numpy(photo).permute(2, 0, 1)[None].contiguous() for photo in photos)]
+    return [cifar[:8], *(torch.from_numpy(photo).permute(2, 0, 1)[None].contiguous() for photo in photos)]
 
 
 def test_inception_is_torch_fidelitys(inception_file: Path, batches: Images) -> None:
@@ -89,48 +91,79 @@ def test_the_three_differ_on_small_images(inception_file: Path, cifar: Tensor) -
     assert len({load_extractor(name, weights=inception_file).fingerprint for name in names}) == 3
 
 
-def test_torchmetrics_default_is_another_resize(photos: list[np.ndarray]) -> None:
-    """torchmetrics antialiases by default since 1.8, so on images above 299 pixels it is none of the published FIDs."""
-    from torch.nn.functional import interpolate
-
-    from ganeval.extractors.inception import resize_pytorch
-
-    for photo in photos:
-        big = torch.from_numpy(photo).permute(2, 0, 1)[None]
-        antialiased = interpolate(big.float(), (299, 299), mode="bilinear", align_corners=False, antialias=True)
-        plain = (resize_pytorch(big) + 1) * 127.5
-        assert float((antialiased - plain).abs().mean()) > 0.5  # of 255, on average over all pixels
+@pytest.fixture(scope="module")
+def report(inception_file: Path, cifar: Tensor) -> ganeval.ScoreReport:
+    metrics = ["fid", f"kid:subsets=1,subset_size={HALF}", "inception_score:splits=1", "precision:k=3", "recall:k=3"]
+    return ganeval.score(
+        cifar[:HALF], cifar[HALF:], extractor="inception", metrics=metrics, weights=inception_file, cache=False
+    )  # fmt: skip
 
 
-def test_fid_end_to_end(inception_file: Path, pytorch_fid_net, cifar: Tensor) -> None:
-    """On images to number: pytorch-fid's, torch-fidelity's and torchmetrics' FID, to 1e-4 relative."""
-    from pytorch_fid.fid_score import calculate_frechet_distance
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-    from torch_fidelity.metric_fid import fid_statistics_to_metric
+class Peers(torch.utils.data.Dataset):
+    """Images as torch-fidelity takes them."""
 
-    import ganeval
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
 
-    a, b = cifar[:24], cifar[24:]
+    def __len__(self) -> int:
+        return len(self.images)
 
-    def value(name: str) -> float:
-        return ganeval.score(
-            a, b, extractor=name, metrics=["fid"], weights=inception_file, cache=False
-        )["fid"].value  # fmt: skip
+    def __getitem__(self, i: int) -> Tensor:
+        return self.images[i]
 
-    def statistics(rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        rows = rows.double().numpy()
-        return rows.mean(0), np.cov(rows, rowvar=False)
 
-    peer = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(inception_file))
+def test_torch_fidelity_end_to_end(report: ganeval.ScoreReport, inception_file: Path, cifar: Tensor) -> None:
+    """From images to five numbers. One KID subset of all images is the full unbiased estimate, in any order."""
+    from torch_fidelity import calculate_metrics
+
+    peer = calculate_metrics(
+        input1=Peers(cifar[:HALF]), input2=Peers(cifar[HALF:]), cuda=False, verbose=False, cache=False,
+        save_cpu_ram=True, feature_extractor="inception-v3-compat", feature_extractor_weights_path=str(inception_file),
+        fid=True, kid=True, kid_subsets=1, kid_subset_size=HALF, isc=True, isc_splits=1, prc=True,
+    )  # fmt: skip
+    assert report["fid"].value == pytest.approx(peer["frechet_inception_distance"], rel=1e-4)
+    # KID is near 0 here: what it is a difference of sets its rounding.
+    assert report["kid"].value == pytest.approx(peer["kernel_inception_distance_mean"], abs=1e-5)
+    assert report["inception_score"].value == pytest.approx(peer["inception_score_mean"], rel=1e-4)
+    assert report["inception_score"].value > 1.5
+    assert report["precision"].value == pytest.approx(peer["precision"], abs=1e-6)
+    assert report["recall"].value == pytest.approx(peer["recall"], abs=1e-6)
+
+
+def test_torchmetrics_end_to_end(report: ganeval.ScoreReport, inception_file: Path, cifar: Tensor) -> None:
+    """Without antialias it resizes as TensorFlow 1 does; its default since 1.8 is none of the three protocols."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    def peer(antialias: bool) -> FrechetInceptionDistance:
+        return FrechetInceptionDistance(
+            2048, feature_extractor_weights_path=str(inception_file), antialias=antialias
+        )  # fmt: skip
+
+    fid = peer(antialias=False)
+    fid.update(cifar[:HALF], real=False)
+    fid.update(cifar[HALF:], real=True)
+    assert report["fid"].value == pytest.approx(float(fid.compute()), rel=1e-4)
     with torch.no_grad():
-        tf = [dict(zip(("mu", "sigma"), statistics(peer(part)[0]), strict=True)) for part in (a, b)]
-        pf = [statistics(pytorch_fid_net(part.float() / 255)[0].flatten(1)) for part in (a, b)]
-    fidelity = fid_statistics_to_metric(*tf, verbose=False)["frechet_inception_distance"]
-    assert value("inception") == pytest.approx(fidelity, rel=1e-4)
+        theirs = peer(antialias=True).inception(cifar[:4])
+    for name in ("inception", "inception-pytorch", "inception-clean"):
+        difference = (ours(name, inception_file, [cifar[:4]])[0] - theirs).abs().mean()
+        assert float(difference) > 1e-3 * float(theirs.std(0).mean())
+
+
+@pytest.mark.slow
+def test_pytorch_fid_end_to_end(inception_file: Path, pytorch_fid_net, cifar: Tensor) -> None:
+    from pytorch_fid.fid_score import calculate_frechet_distance
+
+    mine = ganeval.score(
+        cifar[:HALF], cifar[HALF:], extractor="inception-pytorch", metrics=["fid"], weights=inception_file, cache=False
+    )  # fmt: skip
+    with torch.no_grad():
+        rows = pytorch_fid_net(cifar.float() / 255)[0].flatten(1).double().numpy()
+    statistics = [part for half in (rows[:HALF], rows[HALF:]) for part in (half.mean(0), np.cov(half, rowvar=False))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy's, about the argument that it drops in 1.18
         try:
-            pytorch = calculate_frechet_distance(*pf[0], *pf[1])
+            peer = calculate_frechet_distance(*statistics)
         except TypeError:
             pytest.skip("pytorch-fid 0.3.0 calls sqrtm(disp=...), which SciPy 1.18 no longer has")
-    assert value("inception-pytorch") == pytest.approx(pytorch, rel=1e-4)
+    assert mine["fid"].value == pytest.approx(peer, rel=1e-4)
