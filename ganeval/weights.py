@@ -14,6 +14,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
+import warnings
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -175,7 +176,7 @@ def _first_that_works(weights: Published, target: Path) -> None:
             _fetch_url(url, target, weights)
             return
         except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException, SSLError, _DamagedError) as error:
-            reasons.append(f"{getattr(error, 'reason', error)}")
+            reasons.append(str(getattr(error, "reason", error)).strip())
     raise _unobtainable(weights, "; ".join(dict.fromkeys(reasons)))
 
 
@@ -219,7 +220,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of a TorchScript archive it warns before it refuses.
+            warnings.simplefilter("ignore", UserWarning)
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise GanevalError(f"there is no weights file {path}") from None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,10 @@ from torch import nn
 
 import ganeval
 from ganeval.errors import GanevalError
-from ganeval.extractors import load_extractor
+from ganeval.extractors import Wrapped, load_extractor
 from ganeval.extractors.inception import network, resize_tf1
 from ganeval.images import open_images
+from ganeval.registry import EXTRACTORS, ExtractorSpec
 
 IMAGES = torch.from_numpy(np.random.RandomState(0).randint(256, size=(3, 3, 40, 50), dtype=np.uint8))
 
@@ -136,13 +140,109 @@ class Mean(nn.Module):
         return images.float().mean((2, 3)), images.float().amax((2, 3))
 
 
-def test_an_object_with_logits_and_a_fingerprint_of_its_weights() -> None:
-    from ganeval.extractors import Wrapped
+class Wider(nn.Module):
+    def forward(self, images):
+        return images.float().mean((2, 3)) * 2
 
+
+class NeedsSize:
+    def __init__(self, size):
+        self.size = size
+
+
+def means(images):
+    return images.float().mean((2, 3))
+
+
+def flat(images):
+    return images.float().mean()
+
+
+def half_the_rows(images):
+    return images.float().mean((2, 3))[::2]
+
+
+READY = load_extractor("pixels:3")
+HERE = __name__
+
+
+def test_an_imported_object() -> None:
+    """A module's fingerprint follows its weights and its code, a function's its code; an Extractor stays itself."""
     one, two = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
     assert Wrapped(one, "a").fingerprint != Wrapped(two, "a").fingerprint
-    features = ganeval.extract(IMAGES, Wrapped(Mean(), "mean"), cache=False)
+    assert Wrapped(Mean(), "a").fingerprint != Wrapped(Wider(), "a").fingerprint
+    features = ganeval.extract(IMAGES, f"{HERE}:Mean", cache=False)
     assert features.pooled.shape == features.logits.shape == (3, 3)
+    assert torch.allclose(ganeval.extract(IMAGES, f"{HERE}:means", cache=False).pooled, features.pooled)
+    assert load_extractor(f"{HERE}:READY") is READY
+    assert not load_extractor(f"{HERE}:means").verified
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("incepton", "did you mean 'inception'"),
+        ("torchvison:resnet18", "did you mean 'torchvision:resnet18'"),
+        ("classifer:digits", "did you mean 'classifier:digits'"),
+        ("classifier:digit", "did you mean 'digits'"),
+        ("classifier", "classifier:<name>"),
+        ("inception:clean", "has no variants"),
+        ("dinov2:large", "has no variants"),
+        (":net", "unknown extractor"),
+        (".:net", "unknown extractor"),
+        ("no_such_module_at_all:net", "can't be imported"),
+        ("wants_a_package:net", "No module named 'not_installed_anywhere'"),
+        ("breaks:net", "can't be imported"),
+        ("HERE:nothing", "no attribute 'nothing'"),
+        ("HERE:IMAGES", "is a Tensor"),
+        ("HERE:NeedsSize", "missing a required argument: 'size'"),
+        ("HERE:flat", r"must return features \(B, D\) for 3 images, got \(\)"),
+        ("HERE:half_the_rows", r"for 3 images, got \(2, 3\)"),
+    ],
+)
+def test_names_that_do_not_do(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wants_a_package.py").write_text("import not_installed_anywhere")
+    (tmp_path / "breaks.py").write_text("def net(:")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(GanevalError, match=message) as caught:
+        ganeval.extract(IMAGES, name.replace("HERE", HERE), cache=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_imported_object_takes_no_weights(resnet_file: Path) -> None:
+    with pytest.raises(GanevalError, match="leave out --weights"):
+        load_extractor(f"{HERE}:Mean", weights=resnet_file)
+
+
+def test_a_row_of_the_whole_name_goes_before_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = ExtractorSpec("classifier:lenet", lambda variant, weights: (variant, weights), "from another package")
+    monkeypatch.setitem(EXTRACTORS, row.name, row)
+    assert load_extractor("classifier:lenet", weights=Path("w")) == ("lenet", Path("w"))
+    assert load_extractor("classifier:digits").name == "classifier:digits"
+
+
+class Spy(Mean):
+    """Resizes by a matrix product, which autocast would do in 8 bits of mantissa."""
+
+    fingerprint = "spy"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def resize(self, images):
+        return images.float() @ torch.linspace(0, 1, 50).repeat(2, 1).T
+
+    def forward(self, images):
+        self.seen.append(images)
+        return super().forward(images)
+
+
+def test_reduced_precision_is_not_for_the_resize() -> None:
+    spy = Spy()
+    for precision in ("fp32", "bf16"):
+        ganeval.extract(IMAGES, Wrapped(spy, "spy"), precision=precision, cache=False)
+    assert torch.equal(*spy.seen)
 
 
 def test_dinov2_and_clip_without_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +254,27 @@ def test_dinov2_and_clip_without_their_packages(monkeypatch: pytest.MonkeyPatch)
             load_extractor(name)
 
 
+def test_dinov2s_positions_are_fitted_as_the_original_does() -> None:
+    """Cubic convolution (a = -0.75) without antialias, place i of 16 read at (i + 0.5) * 37 / 16.1 - 0.5."""
+    from ganeval.extractors.dinov2 import fitted
+
+    source = (np.arange(16) + 0.5) * 37 / 16.1 - 0.5
+    low = np.floor(source).astype(int)
+    cubic = np.zeros((16, 37))
+    for step in (-1, 0, 1, 2):
+        x = np.abs(source - low - step)
+        near = 1.25 * x**3 - 2.25 * x**2 + 1
+        far = -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
+        np.add.at(cubic, (np.arange(16), np.clip(low + step, 0, 36)), np.where(x <= 1, near, far))
+    positions = torch.randn(1, 1 + 37 * 37, 2)
+    new = fitted(positions)
+    assert torch.equal(new[0, 0], positions[0, 0])
+    for k in range(2):
+        expected = cubic @ positions[0, 1:, k].view(37, 37).double().numpy() @ cubic.T
+        assert np.allclose(new[0, 1:, k].view(16, 16), expected, atol=1e-4)
+    assert torch.equal(fitted(new), new)
+
+
 @pytest.mark.slow
 def test_dinov2_from_a_checkpoint_of_the_original_form(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm")
@@ -162,18 +283,68 @@ def test_dinov2_from_a_checkpoint_of_the_original_form(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         big = timm.create_model(dinov2.MODEL, pretrained=False, num_classes=0)  # 518 pixels, as published
-    state = big.state_dict()
-    renamed = {key.replace(".ls1.gamma", ".ls1.gamma"): value for key, value in state.items()}
     # The original file has a mask token, which tells timm to convert it.
-    renamed["mask_token"] = torch.zeros(1, 1024)
+    state = {**big.state_dict(), "mask_token": torch.zeros(1, 1024)}
     path = tmp_path / "dinov2_vitl14_pretrain.pth"
-    torch.save(renamed, path)
+    torch.save(state, path)
     extractor = load_extractor("dinov2", weights=path)
     with torch.no_grad():
         pooled, logits = extractor(extractor.resize(IMAGES[:1]))
     assert pooled.shape == (1, 1024)
     assert logits is None
     assert not extractor.verified
+    assert torch.equal(extractor.net.pos_embed[:, :1], state["pos_embed"][:, :1])
+
+
+@pytest.fixture
+def tiny_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """A CLIP of the same make, small."""
+    open_clip = pytest.importorskip("open_clip")
+    from ganeval.extractors import clip
+
+    vision = {"image_size": 28, "layers": 1, "width": 64, "head_width": 32, "patch_size": 14}
+    text = {"context_length": 8, "vocab_size": 32, "width": 32, "heads": 2, "layers": 1}
+    config = {"embed_dim": 16, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
+    (tmp_path / "tiny-clip.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path / "tiny-clip.json")
+    monkeypatch.setattr(clip, "MODEL", "tiny-clip")
+    monkeypatch.setattr(clip, "SIZE", 28)
+    torch.manual_seed(0)
+    return open_clip.CLIP(**config).eval()
+
+
+def test_clip_from_an_archive_as_openai_publishes_it(
+    tiny_clip: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """TorchScript in half precision, opened only where the sha256 is the published one, and without a word."""
+    from ganeval import weights
+    from ganeval.files import sha256_file
+
+    path = tmp_path / "ViT-L-14-336px.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated; it is what OpenAI published
+        half = copy.deepcopy(tiny_clip).half()
+        inputs = {"encode_image": torch.zeros(1, 3, 28, 28).half()}
+        torch.jit.trace_module(half, inputs, check_trace=False).save(str(path))
+    with pytest.raises(GanevalError, match="TorchScript"):
+        load_extractor("clip", weights=path)
+    published = replace(weights.KNOWN["clip"], sha256=sha256_file(path))
+    monkeypatch.setitem(weights.KNOWN, "clip", published)
+    extractor = load_extractor("clip", weights=path)
+    assert extractor.verified
+    with torch.no_grad():
+        pooled, logits = extractor(extractor.resize(IMAGES))
+        expected = tiny_clip.encode_image(extractor.resize(IMAGES))
+    assert pooled.dtype == torch.float32
+    assert logits is None
+    assert torch.allclose(pooled, expected, atol=0.02)
+    assert not caplog.records
+
+
+def test_clip_sees_the_centre_square(tiny_clip: nn.Module, tmp_path: Path) -> None:
+    torch.save(tiny_clip.state_dict(), tmp_path / "clip.pt")
+    extractor = load_extractor("clip", weights=tmp_path / "clip.pt")
+    assert torch.equal(extractor.resize(IMAGES), extractor.resize(IMAGES[..., 5:45]))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import multiprocessing
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +25,19 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT at /whole, half of it at /cut, other bytes at /wrong, and 404 elsewhere; counts the requests."""
+    """Serves CONTENT at /whole, and what is not it elsewhere; keeps what was asked for."""
 
     asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
+        if self.path == "/garbled":
+            self.wfile.write(b"this is no HTTP\r\n\r\n")
+            return
+        if self.path == "/chunks":
+            # Says that 100 bytes follow, and hangs up after 5.
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabcde")
+            return
         body = {"/whole": CONTENT, "/cut": CONTENT[:1000], "/wrong": b"x" * len(CONTENT)}.get(self.path)
         self.send_response(200 if body else 404)
         self.send_header("Content-Length", str(len(CONTENT) if body else 0))
@@ -75,7 +83,14 @@ def test_the_next_address_is_tried(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "reason"), [("/cut", "ended after 1000 of 300000"), ("/wrong", "sha256"), ("/missing", "Not Found")]
+    ("where", "reason"),
+    [
+        ("/cut", "ended after 1000 of 300000"),
+        ("/wrong", "sha256"),
+        ("/missing", "Not Found"),
+        ("/garbled", "this is no HTTP"),
+        ("/chunks", "IncompleteRead"),
+    ],
 )
 def test_a_failed_download_leaves_nothing_and_says_what_to_do(address: str, where: str, reason: str) -> None:
     with pytest.raises(UnobtainableError) as caught:
@@ -147,6 +162,37 @@ def test_import_recognises_by_content(
         weights.import_file(source)
     with pytest.raises(GanevalError, match="No such file"):
         weights.import_file(tmp_path / "nothing")
+
+
+def test_torchvisions_weights_are_known_too(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """By the digits of the sha256 in their names; a file that is here is offered where others are not."""
+    from torchvision import models
+
+    class Default:
+        url = f"{address}/resnet18-{SHA256[:8]}.pth"
+
+    class Weights:
+        DEFAULT = Default
+
+    monkeypatch.setattr(models, "get_model_weights", lambda _: Weights)
+    monkeypatch.setattr(models, "list_models", lambda module: ["resnet18"])
+    source = tmp_path / "saved as.bin"
+    source.write_bytes(CONTENT)
+    assert "torchvision:resnet18" in weights.import_file(source)
+    assert f"resnet18-{SHA256[:8]}.pth" in weights.verify("torchvision:resnet18")
+    with pytest.raises(UnobtainableError, match="torchvision:resnet18"):
+        weights.obtain(published(f"{address}/missing"))
+    with pytest.raises(GanevalError, match="did you mean 'resnet18'"):
+        weights.fetch("torchvision:resnet81")
+
+
+def test_every_torchvision_classifier_publishes_its_sha256() -> None:
+    from torchvision import models
+
+    for model in models.list_models(module=models):
+        assert re.fullmatch("[0-9a-f]{8,}", weights.torchvision_weights(model).sha256)
 
 
 def test_unknown_and_absent_names(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
