@@ -26,7 +26,7 @@ def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         elif isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1, generator=random)
             module.running_var.uniform_(0.5, 1.5, generator=random)
-    nn.init.normal_(net.fc.weight, std=0.3, generator=random)
+    nn.init.normal_(net.fc.weight, std=0.05, generator=random)
     path = tmp_path_factory.mktemp("weights") / "random-inception.pth"
     torch.save(net.state_dict(), path)
     return path

@@ -84,7 +84,7 @@ def test_inception_clean_is_clean_fids(inception_file: Path, batches: Images) ->
 def test_the_three_differ_on_small_images(inception_file: Path, cifar: Tensor) -> None:
     """The resize alone moves the features: numbers of the three are not to be compared."""
     names = ("inception", "inception-pytorch", "inception-clean")
-    features = [ours(name, inception_file, [cifar[:8]])[0] for name in names]
+    features = [ours(name, inception_file, [cifar[:4]])[0] for name in names]
     spread = float(features[0].std(0).mean())
     for i in range(3):
         assert float((features[i] - features[i - 1]).abs().mean()) > 0.01 * spread
@@ -122,10 +122,11 @@ def test_torch_fidelity_end_to_end(report: ganeval.ScoreReport, inception_file: 
         fid=True, kid=True, kid_subsets=1, kid_subset_size=HALF, isc=True, isc_splits=1, prc=True,
     )  # fmt: skip
     assert report["fid"].value == pytest.approx(peer["frechet_inception_distance"], rel=1e-4)
-    # KID is near 0 here: what it is a difference of sets its rounding.
+    # KID is near 0 here, a difference of means near 1, which set its rounding.
     assert report["kid"].value == pytest.approx(peer["kernel_inception_distance_mean"], abs=1e-5)
-    assert report["inception_score"].value == pytest.approx(peer["inception_score_mean"], rel=1e-4)
-    assert report["inception_score"].value > 1.5
+    # Random weights hardly tell classes apart, so what counts is how far the score is from 1.
+    assert report["inception_score"].value - 1 == pytest.approx(peer["inception_score_mean"] - 1, rel=1e-4)
+    assert report["inception_score"].value > 1.01
     assert report["precision"].value == pytest.approx(peer["precision"], abs=1e-6)
     assert report["recall"].value == pytest.approx(peer["recall"], abs=1e-6)
 
@@ -145,7 +146,7 @@ def test_torchmetrics_end_to_end(report: ganeval.ScoreReport, inception_file: Pa
     assert report["fid"].value == pytest.approx(float(fid.compute()), rel=1e-4)
     with torch.no_grad():
         theirs = peer(antialias=True).inception(cifar[:4])
-    for name in ("inception", "inception-pytorch", "inception-clean"):
+    for name in ("inception", "inception-pytorch"):
         difference = (ours(name, inception_file, [cifar[:4]])[0] - theirs).abs().mean()
         assert float(difference) > 1e-3 * float(theirs.std(0).mean())
 
