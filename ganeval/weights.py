@@ -204,9 +204,10 @@ def _fetch_url(url: str, target: Path, weights: Published) -> None:
 
 def _unobtainable(weights: Published, reason: str) -> UnobtainableError:
     here = ["pixels", "classifier:digits", "classifier:mnist", *(w.name for w in _of_torchvision() if locate(w))]
+    digest = weights.sha256 + ("" if len(weights.sha256) == 64 else "...") if weights.sha256 else "not published"
     return UnobtainableError(
         f"the {weights.name} weights are not here and can't be fetched ({reason}). "
-        f"Download {weights.urls[0]} (sha256 {weights.sha256 or 'not published'}) and put it at "
+        f"Download {weights.urls[0]} (sha256 {digest}) and put it at "
         f"{own_folder() / weights.files[0]}, or `ganeval weights import FILE`; "
         f"what works without them: --extractor {', '.join(here)}; or other weights by --weights FILE"
     )

@@ -30,6 +30,8 @@ LUMA = (0.299, 0.587, 0.114)
 class Classifier(nn.Module):
     """Two or four 3x3 convolutions and one hidden layer, whose activations after ReLU are the features.
 
+    On real digits 5 of the 32 features are always 0, on real MNIST 18 of the 64; other images may move them.
+
     Maps grey float32 (B, 1, size, size) in [0, 1] to pooled (B, D) and logits (B, 10).
     """
 
