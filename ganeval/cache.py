@@ -11,11 +11,12 @@ import json
 import logging
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache as once
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -38,6 +39,15 @@ def metrics_version() -> str:
     for path in sorted((Path(__file__).parent / "metrics").glob("*.py")):
         digest.update(path.read_bytes())
     return key_of(digest.hexdigest(), *(version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")))
+
+
+def _keep(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes a file that a run can do without: where it can't be written, the reason is logged."""
+    try:
+        with atomic_write(path) as file:
+            write(file)
+    except OSError as error:
+        log.warning("going on without a cache: %s (%s)", cache_dir(), error.strerror)
 
 
 def load_features(key: str) -> Features | None:
@@ -71,7 +81,7 @@ def load_features(key: str) -> Features | None:
 
 
 def save_features(key: str, features: Features) -> None:
-    """Saves features under `key`. They must hold a survey. Raises OSError when the folder can't be written."""
+    """Saves features, which must hold a survey, under `key`; where the folder can't be written, a warning says so."""
     survey = features.survey
     assert survey is not None, "only extract() saves features, and it always surveys"
     meta = {
@@ -86,8 +96,7 @@ def save_features(key: str, features: Features) -> None:
     for name, tensor in (("logits", features.logits), ("labels", features.labels)):
         if tensor is not None:
             arrays[name] = tensor.numpy()
-    with atomic_write(cache_dir() / "features" / f"{key}.npz") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    _keep(cache_dir() / "features" / f"{key}.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def load_estimate(key: str) -> Estimate | None:
@@ -105,6 +114,6 @@ def load_estimate(key: str) -> Estimate | None:
 
 
 def save_estimate(key: str, estimate: Estimate) -> None:
-    """Saves an estimate under `key`. Raises OSError when the folder can't be written."""
-    with atomic_write(cache_dir() / "estimates" / key[:2] / f"{key}.json") as file:
-        file.write(json.dumps(asdict(estimate)).encode())
+    """Saves an estimate under `key`; where the folder can't be written, a warning says so."""
+    content = json.dumps(asdict(estimate)).encode()
+    _keep(cache_dir() / "estimates" / key[:2] / f"{key}.json", lambda file: file.write(content))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from ganeval import cache as caches
 from ganeval.errors import GanevalError
 from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
 from ganeval.types import Estimate, Features, Moments
-
-log = logging.getLogger(__name__)
 
 Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 """Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
@@ -122,8 +119,8 @@ def run(
                 raise GanevalError(f"{', '.join(names)}: {error}") from None
             skipped.update(dict.fromkeys(names, str(error)))
             continue
-        for name, estimate in results.items():
-            _remember(keys.get(name), estimate)
+        for name in results.keys() & keys.keys():
+            caches.save_estimate(keys[name], results[name])
         seconds = (time.perf_counter() - began) / len(names)
         for name, estimate in {**known, **results}.items():
             scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
@@ -154,12 +151,3 @@ def _compute(
     if metric.family:
         return resolve(metric.family)(*arguments, {name: wanted[name] for name in names})
     return {metric.name: metric.fn(*arguments, **wanted[metric.name])}
-
-
-def _remember(key: str | None, estimate: Estimate) -> None:
-    if key is None:
-        return
-    try:
-        caches.save_estimate(key, estimate)
-    except OSError as error:
-        log.warning("going on without a cache: %s (%s)", caches.cache_dir(), error.strerror)

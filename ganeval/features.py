@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections import Counter, defaultdict
 from contextlib import AbstractContextManager, nullcontext
@@ -22,8 +21,6 @@ from ganeval.errors import BadImageError, GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.images import Image, ImageSet, Source, open_images
 from ganeval.types import Extractor, Features, Survey
-
-log = logging.getLogger(__name__)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -89,10 +86,7 @@ def extract(
     )
     features = _run(dataset, loader, extractor, fingerprint, pick_device(device), precision, skip_bad, progress)
     if key:
-        try:
-            caches.save_features(key, features)
-        except OSError as error:
-            log.warning("going on without a cache: %s (%s)", caches.cache_dir(), error.strerror)
+        caches.save_features(key, features)
     return features
 
 

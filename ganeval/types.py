@@ -51,13 +51,12 @@ class Features:
     def __getitem__(self, rows: Tensor) -> Features:
         """The features of some rows, in that order (an int64 index tensor); the survey's counts stay whole."""
         survey = self.survey and replace(self.survey, digests=self.survey.digests[rows.cpu().numpy()])
-        return Features(
-            self.pooled[rows],
-            None if self.logits is None else self.logits[rows],
-            self.fingerprint,
-            None if self.labels is None else self.labels[rows],
-            self.class_names,
-            survey,
+        return replace(
+            self,
+            pooled=self.pooled[rows],
+            logits=None if self.logits is None else self.logits[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            survey=survey,
         )
 
 

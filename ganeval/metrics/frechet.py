@@ -24,6 +24,7 @@ HALVINGS = 2
 variance, each further one less."""
 ROUNDING = 1e-10
 """Standard deviation over mean, or difference of means, of one constant: no float32 feature varies so little."""
+SINGULAR = "a covariance is singular, so that the influence of an image is not defined"
 INFLUENCES = 4096
 """Images whose influence on the distance is computed, for its variance."""
 ROWS_PER_DIMENSION = 4
@@ -73,7 +74,10 @@ def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str
         error = math.sqrt(linear.variance()) if linear else None
         details = {"no_interval": "biased upwards at finite n, by more than its standard error; see fid_debiased"}
         if error is None:
-            details["no_std_error"] = f"{min(n, m or n)} images are not more than the {x.shape[1]} features"
+            few = min(n, m or n) <= x.shape[1]
+            details["no_std_error"] = (
+                f"{min(n, m or n)} images are not more than the {x.shape[1]} features" if few else SINGULAR
+            )
         results["fid"] = Estimate(value, error, None, n, m, details)
     if "fid_debiased" in wanted:
         results["fid_debiased"] = _debiased(x, y, value, linear, wanted["fid_debiased"]["seed"])
@@ -192,9 +196,7 @@ def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: _Linear | No
         details["reference"] = "taken as exact: only the samples' part of the bias and of the error is in the number"
     if linear is None or half is None:
         details["no_interval"] = (
-            f"{fewest} images for {x.shape[1]} features, where {enough} are needed"
-            if fewest < enough
-            else "a covariance is singular, so that the influence of an image is not defined"
+            f"{fewest} images for {x.shape[1]} features, where {enough} are needed" if fewest < enough else SINGULAR
         )
         return Estimate(value, None, None, n, m, details)
     std_error, details["tails"] = _std_error(linear, half, whole - value)
