@@ -190,12 +190,16 @@ def reference(
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(["metrics", "extractors", "datasets"]))
+@click.argument("what", type=click.Choice(["metrics", "extractors", "datasets", "models"]))
 def list_(what: str) -> None:
     """What there is to choose from."""
     from ganeval import listing
 
-    click.echo({"metrics": listing.metrics, "extractors": listing.extractors, "datasets": listing.datasets}[what]())
+    choices = {
+        "metrics": listing.metrics, "extractors": listing.extractors, "datasets": listing.datasets,
+        "models": listing.models,
+    }  # fmt: skip
+    click.echo(choices[what]())
 
 
 @cli.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ganeval.columns import listing
 from ganeval.datasets import DATASETS
-from ganeval.registry import EXTRACTORS, METRICS, load_plugins
+from ganeval.registry import BASELINES, EXTRACTORS, METRICS, load_plugins
 
 
 def metrics() -> str:
@@ -25,6 +25,16 @@ def extractors() -> str:
         for spec in EXTRACTORS.values()
     ]
     return listing(("extractor", "what it is"), [*body, ("module:attribute", "your own, imported from any module")])
+
+
+def models() -> str:
+    """Name, kind, title and paper of every reference model."""
+    load_plugins()
+    body = [
+        (row.name, row.title + (", needs labels" if row.labels and row.kind == "gan" else ""), row.kind, row.paper)
+        for row in BASELINES.values()
+    ]
+    return f"{listing(('model', 'what it is', 'kind', 'paper'), body)}\n\nTrain one: ganeval train MODEL --data DATA"
 
 
 def datasets() -> str:

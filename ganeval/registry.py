@@ -1,7 +1,7 @@
-"""One registry of metrics, extractors and baselines.
+"""One registry of metrics, extractors, baselines and the commands that plugins bring.
 
 The built-in entries are plain rows that name where the code lives, so that `ganeval list` and `--help`
-read them without importing torch. Other packages add theirs with the same two classes, from a module
+read them without importing torch. Other packages add theirs with the same classes, from a module
 that an entry point in the group "ganeval.plugins" names.
 """
 
@@ -106,14 +106,48 @@ class ExtractorSpec:
         return self.name.partition(":")[0]
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """A reference model's row.
+
+    target: the class, a subclass of ganeval_baselines.base.Model.
+    labels: it can't be trained without class labels. points: it has a network for 2-D mixtures too.
+    """
+
+    name: str
+    target: str | Callable[..., Any]
+    title: str
+    paper: str
+    kind: Literal["gan", "classifier"] = "gan"
+    labels: bool = False
+    points: bool = True
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+        return resolve(self.target)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand of `ganeval` that a plugin brings. target: a click.Command."""
+
+    name: str
+    target: str | Any
+
+
 METRICS: dict[str, Metric] = {}
 EXTRACTORS: dict[str, ExtractorSpec] = {}
+BASELINES: dict[str, Baseline] = {}
+COMMANDS: dict[str, Command] = {}
 
 
-def add(*entries: Metric | ExtractorSpec) -> None:
-    """Registers metrics and extractors. A name that is taken raises GanevalError."""
+def add(*entries: Metric | ExtractorSpec | Baseline | Command) -> None:
+    """Registers metrics, extractors, baselines and commands. A name that is taken raises GanevalError."""
+    tables: dict[type, dict[str, Any]] = {
+        Metric: METRICS, ExtractorSpec: EXTRACTORS, Baseline: BASELINES, Command: COMMANDS,
+    }  # fmt: skip
     for entry in entries:
-        table: dict[str, Any] = METRICS if isinstance(entry, Metric) else EXTRACTORS
+        table = tables[type(entry)]
         key = entry.name.partition(":<")[0]
         if key in table:
             raise GanevalError(f"{entry.name!r} is registered twice; give one of them another name")
@@ -134,6 +168,15 @@ def get_metric(name: str) -> Metric:
     if key not in METRICS:
         raise unknown("metric", name, METRICS)
     return METRICS[key]
+
+
+def get_baseline(name: str) -> Baseline:
+    """The reference model of that name; hyphens stand for underscores. Raises GanevalError with the nearest name."""
+    load_plugins()
+    key = name.strip().lower().replace("-", "_")
+    if key not in BASELINES:
+        raise unknown("model", name, BASELINES)
+    return BASELINES[key]
 
 
 FRECHET = "ganeval.metrics.frechet:frechet"

@@ -5,17 +5,30 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from ganeval.errors import GanevalError
+from ganeval.registry import COMMANDS, load_plugins, resolve
 
 INTERRUPTED = 130
 
 
 class Program(click.Group):
-    """Prints a GanevalError as one line, exits with its code, and with 130 on Ctrl-C."""
+    """Takes up the commands of plugins; prints a GanevalError as one line, exits with its code, 130 on Ctrl-C."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        load_plugins()
+        return [*super().list_commands(ctx), *COMMANDS]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        own = super().get_command(ctx, name)
+        if own:
+            return own
+        load_plugins()
+        row = COMMANDS.get(name)
+        return cast("click.Command", resolve(row.target)) if row else None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False

@@ -1,0 +1,95 @@
+"""The commands that the suite adds to `ganeval`: train and bench. Heavy imports stay inside them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ganeval.errors import GanevalError
+
+BACKENDS = ("loky", "threading", "dask", "ray")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", required=True, help="A data set, or a folder of images; see `ganeval list datasets`.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: runs/DATA/MODEL-seedSEED")
+@click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that the discriminator sees.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Changes the model's recipe. Repeatable.")
+@click.option("--extractor", default="auto", show_default=True, help="For the scores; see `ganeval list extractors`.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
+@click.option("--image-size", type=click.IntRange(min=8), help="Crop and resize a folder's images to this side.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def train(
+    model: str, data: str, seed: int, out: Path | None, budget: int | None, changes: tuple[str, ...], extractor: str,
+    device: str, data_root: Path | None, image_size: int | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Train the reference MODEL, and score what it makes.
+
+    Run the same command again after an interruption: it goes on from the last checkpoint, to the same weights.
+
+    \b
+    ganeval train wgan_gp --data ring8
+    ganeval train dcgan --data mnist --data-root ./data --set width=64
+    """
+    from ganeval_baselines import bench as suites
+    from ganeval_baselines import data as datasets
+    from ganeval_baselines import record as records
+    from ganeval_baselines.evaluate import judge_of
+    from ganeval_baselines.train import plan
+
+    given = dict(_setting(text) for text in changes)
+    loaded = datasets.load(data, data_root=data_root, image_size=image_size)
+    run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
+    folder = out or Path("runs") / suites.run_name(run)
+    judge = judge_of(loaded, extractor)
+    record = records.carry_out(run, folder, judge, device=device, progress=sys.stderr.isatty() and not quiet)
+    records.write(record, folder / "record.json")
+    click.echo(f"{suites.run_name(run)}: {suites.describe(record)}")
+    click.echo(f"in {folder}: record.json, samples.npz, samples.png, checkpoint.pt, log.jsonl", err=True)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise GanevalError(f"can't read --set {text!r}; write it as --set key=value")
+    return key.strip(), value.strip()
+
+
+@click.command()
+@click.argument("suite")
+@click.option("--models", help="Only these, with commas: nsgan,wgan_gp. Default: the suite's.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds 0 to N - 1. Default: the suite's.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Runs at a time, one thread each; -1: all cores.")
+@click.option("--backend", type=click.Choice(BACKENDS), default="loky", show_default=True)
+@click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that each discriminator sees.")
+@click.option("--extractor", default="auto", show_default=True, help="For the scores; see `ganeval list extractors`.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--records", type=click.Path(path_type=Path), default=Path("leaderboards/records"), show_default=True)
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def bench(
+    suite: str, models: str | None, seeds: int | None, jobs: int, backend: str, budget: int | None, extractor: str,
+    device: str, records: Path, runs: Path, data_root: Path | None, quiet: bool,
+) -> int:  # fmt: skip
+    """Train a SUITE of reference models, several seeds each, and write a record of every run.
+
+    SUITE is ring8, grid25, digits, mnist, or any data set or folder of images. Runs that have a record are
+    skipped, runs that were cut off go on. Then: ganeval leaderboard
+    """
+    from ganeval_baselines import bench as suites
+
+    outcomes = suites.bench(
+        suites.suite_of(suite), models=[name for name in (models or "").split(",") if name], seeds=seeds,
+        budget=budget, jobs=jobs, backend=backend, device=device, extractor=extractor, records_root=records,
+        runs_root=runs, data_root=data_root, progress=not quiet,
+    )  # fmt: skip
+    failed = [name for name, outcome in outcomes if outcome.startswith("failed")]
+    there = sum(outcome == "was there" for _, outcome in outcomes)
+    click.echo(f"{len(outcomes)} runs: {there} were there, {len(failed)} failed; records in {records}", err=True)
+    return 1 if failed else 0

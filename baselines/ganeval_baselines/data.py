@@ -1,0 +1,213 @@
+"""Training sets: 2-D mixtures, named image sets, folders. Batch s of a run is a function of (seed, s) alone."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ganeval.datasets import DATASETS
+from ganeval.errors import GanevalError, unknown
+from ganeval.images import ImageSet, open_images
+
+HELD_OUT = 10
+"""Of an image folder, one image in this many is held out to score against."""
+
+
+class Batch(NamedTuple):
+    """real: float32 (B, *shape), images in [-1, 1]. labels: int64 (B,), or None where there are no classes."""
+
+    real: Tensor
+    labels: Tensor | None
+
+
+class TrainingSet(Protocol):
+    """What a model trains on. classes is 0 where there are no labels; sha256 is of the content."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def classes(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    def batch(self, seed: int, step: int, size: int) -> Batch:
+        """Batch number `step` of the run with this seed: the same for every model."""
+        ...
+
+
+def stream(*numbers: int) -> int:
+    """A 64-bit seed for the random stream that these numbers name."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """A random generator on the CPU, the same on every machine."""
+    return torch.Generator().manual_seed(stream(*numbers))
+
+
+@lru_cache(maxsize=4)
+def _shuffle(seed: int, epoch: int, n: int) -> Tensor:
+    return torch.randperm(n, generator=generator(seed, epoch, n))
+
+
+def rows(seed: int, step: int, size: int, n: int) -> Tensor:
+    """The row numbers of batch `step`: the epochs' shuffles of n rows, end to end, cut into batches."""
+    first, last = step * size, (step + 1) * size
+    parts = []
+    for epoch in range(first // n, -(-last // n)):
+        parts.append(_shuffle(seed, epoch, n)[max(first - epoch * n, 0) : last - epoch * n])
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Equal isotropic Gaussians at `centres` (K, 2), of standard deviation `spread`; every batch is drawn afresh."""
+
+    name: str
+    centres: Tensor
+    spread: float
+    shape: tuple[int, ...] = (2,)
+    classes: int = 0
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(repr((self.centres.tolist(), self.spread)).encode()).hexdigest()
+
+    def batch(self, seed: int, step: int, size: int) -> Batch:
+        return Batch(self.draw(size, generator(seed, step)), None)
+
+    def draw(self, n: int, random: torch.Generator) -> Tensor:
+        """n points (n, 2)."""
+        centres = self.centres[torch.randint(len(self.centres), (n,), generator=random)]
+        return centres + self.spread * torch.randn(n, 2, generator=random)
+
+
+def ring8() -> Mixture:
+    """Eight modes on the unit circle, spread 0.01 (Srivastava et al., 2017, as in PacGAN's code).
+
+    Angles 2 pi k / 8: the notebook of Metz et al. takes linspace(0, 2 pi, 8), whose first and last mode are one.
+    """
+    angles = torch.arange(8, dtype=torch.float64) * (2 * math.pi / 8)
+    return Mixture("ring8", torch.stack([angles.cos(), angles.sin()], 1).float(), 0.01)
+
+
+def grid25() -> Mixture:
+    """A 5 x 5 grid of modes at -4, -2, 0, 2, 4, spread 0.05 (Srivastava et al., 2017)."""
+    line = torch.arange(-4.0, 5.0, 2.0)
+    return Mixture("grid25", torch.cartesian_prod(line, line), 0.05)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images kept as uint8 (N, C, H, W), with labels (N,) or None, and those held out to score against.
+
+    stacked: colour channels that each take a grey image of their own (Stacked MNIST), else 1.
+    """
+
+    name: str
+    pixels: Tensor
+    labels: Tensor | None
+    class_names: tuple[str, ...]
+    sha256: str
+    held_out: ImageSet
+    stacked: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.stacked * self.pixels.shape[1], *self.pixels.shape[2:])
+
+    @property
+    def classes(self) -> int:
+        return 0 if self.labels is None else len(self.class_names) ** self.stacked
+
+    def batch(self, seed: int, step: int, size: int) -> Batch:
+        chosen = rows(seed, step, size * self.stacked, len(self.pixels)).view(self.stacked, size)
+        real = torch.cat([self.pixels[part] for part in chosen], 1).float() / 127.5 - 1
+        if self.labels is None:
+            return Batch(real, None)
+        labels = torch.zeros(size, dtype=torch.int64)
+        for part in chosen:
+            labels = labels * len(self.class_names) + self.labels[part]
+        return Batch(real, labels)
+
+
+def to_uint8(samples: Tensor) -> Tensor:
+    """Samples in [-1, 1] as the nearest of 256 levels."""
+    return ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+MIXTURES = {"ring8": ring8, "grid25": grid25}
+STACKED = {"stacked_mnist": "mnist"}
+NAMES = (*MIXTURES, *DATASETS, *STACKED)
+
+
+def load(name: str, *, data_root: Path | None = None, image_size: int | None = None) -> Mixture | Images:
+    """The train split of a data set (see NAMES), or nine tenths of an image folder, zip, npz or npy.
+
+    Raises GanevalError for an unknown name or images of mixed sizes, UnobtainableError where the files are not here.
+    """
+    key = name.lower().replace("-", "_")
+    if key in MIXTURES:
+        return MIXTURES[key]()
+    if key in STACKED or key in DATASETS:
+        base = STACKED.get(key, key)
+        opened = open_images(f"{base}:train", data_root=data_root)
+        held_out = open_images(f"{base}:test", data_root=data_root)
+        return _images(key, opened, held_out, image_size, stacked=3 if key in STACKED else 1)
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise unknown("data set", name, NAMES)
+    opened = open_images(path)
+    # Chosen by content, so that a file's name or place moves no image across.
+    order = sorted(range(len(opened)), key=lambda i: opened.reader.digest(opened.rows[i]))
+    kept = [i for rank, i in enumerate(order) if rank % HELD_OUT]
+    if len(kept) == len(order) or not kept:
+        raise GanevalError(f"{name} has {len(order)} image(s); training needs more")
+    return _images(path.stem, opened.subset(kept), opened.subset(order[::HELD_OUT]), image_size)
+
+
+def _images(name: str, opened: ImageSet, held_out: ImageSet, image_size: int | None, stacked: int = 1) -> Images:
+    pixels = _pixels(opened, image_size)
+    return Images(
+        name, pixels, opened.labels, opened.class_names, opened.content_key(), held_out, stacked
+    )  # fmt: skip
+
+
+def _pixels(opened: ImageSet, image_size: int | None) -> Tensor:
+    """uint8 (N, 3, H, W), or (N, 1, H, W) where all are grey."""
+    images: Sequence[Tensor] = [opened[i].pixels for i in range(len(opened))]
+    if image_size:
+        images = [_resized(image, image_size) for image in images]
+    sizes = {tuple(image.shape[1:]) for image in images}
+    if len(sizes) > 1:
+        raise GanevalError(
+            f"{opened.source} holds images of {len(sizes)} sizes; --image-size 32 crops and resizes them alike"
+        )
+    pixels = torch.stack(list(images))
+    grey = bool((pixels == pixels[:, :1]).all())
+    return pixels[:, :1].contiguous() if grey else pixels
+
+
+def _resized(image: Tensor, side: int) -> Tensor:
+    """The central square, by antialiased bilinear, to side x side."""
+    height, width = image.shape[1:]
+    square = min(height, width)
+    top, left = (height - square) // 2, (width - square) // 2
+    image = image[None, :, top : top + square, left : left + square].float()
+    return interpolate(image, (side, side), mode="bilinear", antialias=True)[0].round().clamp(0, 255).to(torch.uint8)

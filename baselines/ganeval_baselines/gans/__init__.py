@@ -1,0 +1,1 @@
+"""One GAN a file, holding only what differs from base.GAN."""

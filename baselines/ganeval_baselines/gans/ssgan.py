@@ -1,0 +1,67 @@
+"""The semi-supervised GAN with K + 1 classes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softplus
+
+from ganeval.errors import GanevalError
+from ganeval_baselines.base import GAN, GANRecipe, Terms
+from ganeval_baselines.data import Batch, Images
+from ganeval_baselines.nets import Discriminator
+
+
+@dataclass(frozen=True)
+class SSGANRecipe(GANRecipe):
+    """labelled: images whose label is used, as many of each class."""
+
+    labelled: int = 100
+
+
+class SSGAN(GAN):
+    """Semi-supervised GAN (Salimans et al., 2016, arXiv:1606.03498, section 5): K classes and "generated".
+
+    With K logits l and the logit of "generated" fixed at 0, D(x) = Z / (Z + 1), Z = sum exp l: so a supervised
+    term, the cross-entropy on the labelled images, and an unsupervised one, with log Z as the logit of "real".
+    The generator matches the mean features, as in the paper's best runs.
+    Differs from the paper: the suite's networks, one step of each player.
+    """
+
+    recipe = SSGANRecipe()
+    settings: SSGANRecipe
+    some: Tensor
+    their_labels: Tensor
+
+    def __init__(self, data: Images, settings: SSGANRecipe) -> None:
+        super().__init__(data, settings)
+        assert data.labels is not None
+        each = settings.labelled // self.classes
+        chosen = torch.cat([torch.nonzero(data.labels == k)[:each, 0] for k in range(self.classes)])
+        if not each or len(chosen) != each * self.classes:
+            raise GanevalError(
+                f"ssgan wants {each} labelled images of each of {self.classes} classes; set labelled to "
+                f"{self.classes} or more, and no more than the smallest class allows"
+            )
+        self.register_buffer("some", data.pixels[chosen].float() / 127.5 - 1, persistent=False)
+        self.register_buffer("their_labels", data.labels[chosen], persistent=False)
+
+    def build_discriminator(self) -> nn.Module:
+        return Discriminator(self.shape, self.settings.width, self.norm, outputs=self.classes)
+
+    def judge(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        return self.discriminator(x).logsumexp(1)
+
+    def discriminator_loss(self, batch: Batch) -> Terms:
+        rows = torch.randint(len(self.some), (len(batch.real),), device=self.device)
+        supervised = cross_entropy(self.discriminator(self.some[rows]), self.their_labels[rows])
+        with torch.no_grad():
+            fake = self.sample(len(batch.real))
+        real = self.judge(batch.real, None)
+        unsupervised = softplus(-real).mean() + softplus(self.judge(fake, None)).mean()
+        return {"supervised": supervised, "unsupervised": 0.5 * unsupervised}
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        trunk = self.discriminator.trunk
+        gap = trunk(batch.real).mean(0) - trunk(self.sample(len(batch.real))).mean(0)
+        return {"matching": gap.square().mean()}
