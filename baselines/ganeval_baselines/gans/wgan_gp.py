@@ -21,12 +21,14 @@ class WGANGP(GAN):
     """WGAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028, Algorithm 1).
 
     lambda (||grad D(x^)|| - 1)^2 at x^ = a x + (1 - a) G(z), a ~ U[0, 1] for each sample, the norm of each sample.
-    lambda is 0.1 on 2-D mixtures, as in the authors' toy code.
+    On 2-D mixtures lambda is 0.1, as in the authors' toy code, and the critic takes one step for each of the
+    generator's: with 5 the generator has a fifth of the steps (grid25 at 25,000: 22 modes, 15% high quality; with 1:
+    25 modes, 87%).
     Differs from the paper: the suite's networks; no layer normalisation in the critic.
     """
 
     recipe = PenaltyRecipe(learning_rate=1e-4, beta1=0.5, beta2=0.9, critic_steps=5)
-    on_points = points(penalty_weight=0.1)
+    on_points = points(penalty_weight=0.1, critic_steps=1)
     pair = losses.WASSERSTEIN
     norm = False
     settings: PenaltyRecipe
