@@ -93,7 +93,7 @@ class GAN(Model):
 
     A model states what differs: the pair, the recipe, the networks, or the losses.
     norm: batch normalisation in the discriminator, which a gradient penalty forbids (Gulrajani et al., 2017).
-    conditional: networks see the labels.
+    conditional: it makes samples of the classes that it is asked for.
     """
 
     recipe: ClassVar[GANRecipe] = GANRecipe()

@@ -38,7 +38,7 @@ CARD = ("gan", "nsgan", "lsgan", "wgan", "wgan_gp", "dcgan", "cgan", "infogan")
 SUITES = {
     "ring8": Suite("ring8", 25_000 * 128),
     "grid25": Suite("grid25", 25_000 * 128),
-    "digits": Suite("digits", 12_000 * 64),
+    "digits": Suite("digits", 8_000 * 64),
     "mnist": Suite("mnist", 300_000, CARD, seeds=3),
 }
 

@@ -72,7 +72,7 @@ def draw(model: GAN, data: Mixture | Images, n: int, *seed: int, batch: int = 50
     state = torch.random.get_rng_state()
     torch.manual_seed(stream(*seed))
     labels = None
-    if isinstance(data, Images) and data.labels is not None and data.stacked == 1:
+    if model.conditional and isinstance(data, Images) and data.labels is not None:
         labels = data.labels[torch.randint(len(data.labels), (n,), generator=generator(*seed))]
     parts = []
     for first in range(0, n, batch):

@@ -27,6 +27,7 @@ class ACGAN(GAN):
     """
 
     recipe = ACGANRecipe()
+    conditional = True
     settings: ACGANRecipe
 
     def build_generator(self) -> nn.Module:
