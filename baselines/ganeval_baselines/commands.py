@@ -38,18 +38,19 @@ def train(
     """
     from ganeval_baselines import bench as suites
     from ganeval_baselines import data as datasets
-    from ganeval_baselines import record as records
     from ganeval_baselines.evaluate import judge_of
+    from ganeval_baselines.perform import perform
+    from ganeval_baselines.record import describe, write
     from ganeval_baselines.train import plan
 
     given = dict(_setting(text) for text in changes)
     loaded = datasets.load(data, data_root=data_root, image_size=image_size)
     run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
-    folder = out or Path("runs") / suites.run_name(run)
+    folder = out or Path("runs") / suites.name_of(run)
     judge = judge_of(loaded, extractor)
-    record = records.carry_out(run, folder, judge, device=device, progress=sys.stderr.isatty() and not quiet)
-    records.write(record, folder / "record.json")
-    click.echo(f"{suites.run_name(run)}: {suites.describe(record)}")
+    record = perform(run, folder, judge, device=device, progress=sys.stderr.isatty() and not quiet)
+    write(record, folder / "record.json")
+    click.echo(f"{suites.name_of(run)}: {describe(record)}")
     click.echo(f"in {folder}: record.json, samples.npz, samples.png, checkpoint.pt, log.jsonl", err=True)
 
 
@@ -85,11 +86,12 @@ def bench(
     from ganeval_baselines import bench as suites
 
     outcomes = suites.bench(
-        suites.suite_of(suite), models=[name for name in (models or "").split(",") if name], seeds=seeds,
-        budget=budget, jobs=jobs, backend=backend, device=device, extractor=extractor, records_root=records,
-        runs_root=runs, data_root=data_root, progress=not quiet,
+        suites.suite_of(suite), suites.Places(records, runs),
+        models=[name for name in (models or "").split(",") if name], seeds=seeds, budget=budget, jobs=jobs,
+        backend=backend, device=device, extractor=extractor, data_root=data_root,
+        told=lambda line: None if quiet else click.echo(line, err=True),
     )  # fmt: skip
-    failed = [name for name, outcome in outcomes if outcome.startswith("failed")]
-    there = sum(outcome == "was there" for _, outcome in outcomes)
+    failed = [name for name, outcome in outcomes.items() if outcome.startswith("failed")]
+    there = sum(outcome == "was there" for outcome in outcomes.values())
     click.echo(f"{len(outcomes)} runs: {there} were there, {len(failed)} failed; records in {records}", err=True)
     return 1 if failed else 0

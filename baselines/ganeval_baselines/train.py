@@ -8,7 +8,6 @@ see the same batches. The budget is counted in examples that the first player (a
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 import zipfile
@@ -60,9 +59,6 @@ class Run:
             "model": self.model, "data": self.data.name, "data_sha256": self.data.sha256, "seed": self.seed,
             "network": family(self.data.shape), "examples": self.examples, **dataclasses.asdict(self.settings),
         }  # fmt: skip
-
-    def sha256(self) -> str:
-        return hashlib.sha256(json.dumps(self.config(), sort_keys=True).encode()).hexdigest()
 
 
 def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: Mapping[str, str] | None = None) -> Run:

@@ -1,0 +1,45 @@
+"""Small pictures of samples: a grid of images, or the density of points."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganeval.files import write_result
+from ganeval_baselines.data import Images, Mixture
+
+CELLS = 8
+"""A grid has this many images a side."""
+
+SIDE = 256
+
+
+def save(samples: Tensor, path: Path, data: Mixture | Images) -> None:
+    """Writes the samples' picture as a PNG: uint8 images (N, C, H, W), of which the first CELLS^2, or points (N, 2)."""
+    picture = _density(samples, data) if isinstance(data, Mixture) else _grid(samples[: CELLS**2])
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    write_result(path, buffer.getvalue())
+
+
+def _grid(images: Tensor) -> Image.Image:
+    """The images in a square of about SIDE pixels, each pixel repeated a whole number of times."""
+    rows = [torch.cat(list(row), 2) for row in images.split(CELLS)]
+    sheet = torch.cat(rows, 1).permute(1, 2, 0).numpy()
+    picture = Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet)
+    scale = max(1, SIDE // picture.width)
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def _density(points: Tensor, mixture: Mixture) -> Image.Image:
+    """A two-dimensional histogram, darker where points are many, over the modes and a margin of a quarter."""
+    reach = float(mixture.centres.abs().max()) * 1.25
+    cells = ((points / reach + 1) / 2 * SIDE).long()
+    inside = cells[((cells >= 0) & (cells < SIDE)).all(1)]
+    counts = torch.bincount(inside[:, 0] + SIDE * (SIDE - 1 - inside[:, 1]), minlength=SIDE * SIDE)
+    grey = 255 - (counts.view(SIDE, SIDE).clamp(max=4).float() * 60).to(torch.uint8)
+    return Image.fromarray(grey.numpy())
