@@ -19,8 +19,8 @@ SVD_LIMIT = 1024
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
     n = len(rows)
-    mean = rows.sum(0, dtype=torch.float64) / n
-    return Moments(mean, scatter(rows, mean) / (n - 1), n)
+    mean = torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / n
+    return Moments(mean, scatter(rows, mean).div_(n - 1), n)
 
 
 def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
