@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +209,20 @@ def test_names_that_do_not_do(name: str, message: str, tmp_path: Path, monkeypat
     with pytest.raises(GanevalError, match=message) as caught:
         ganeval.extract(IMAGES, name.replace("HERE", HERE), cache=False)
     assert "\n" not in str(caught.value)
+
+
+def test_a_module_in_the_current_folder_is_found_and_shadows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the installed command, whose sys.path begins with its own folder instead."""
+    for name in ("lies_here", "colorsys"):
+        (tmp_path / f"{name}.py").write_text("def net(images): return images.float().mean((2, 3))")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", os.getcwd())])
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert ganeval.extract(IMAGES, "lies_here:net", cache=False).pooled.shape == (3, 3)
+    with pytest.raises(GanevalError, match="'colorsys' has no attribute 'net'"):
+        load_extractor("colorsys:net")
 
 
 def test_an_imported_object_takes_no_weights(resnet_file: Path) -> None:

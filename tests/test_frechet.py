@@ -10,7 +10,7 @@ import torch
 
 from ganeval.errors import GanevalError
 from ganeval.metrics import fid, fid_debiased, kid
-from ganeval.metrics._moments import moments
+from ganeval.metrics._moments import COLUMNS, congruent, moments, scatter
 from ganeval.metrics.frechet import ROWS_PER_DIMENSION
 from ganeval.types import Moments
 from tests.benchmarks.coverage_fid import Population, one
@@ -87,6 +87,26 @@ def test_turning_and_moving_both_sets_changes_nothing() -> None:
     moved = fid(x @ turn + 100, y @ turn + 100)
     assert float(moved) == pytest.approx(float(value), rel=1e-9)
     assert moved.std_error == pytest.approx(value.std_error, rel=1e-6)
+
+
+def test_float32_features_give_the_standard_error_of_float64() -> None:
+    """Also of sets 1e-4 of a standard deviation apart, where the terms of an influence cancel."""
+    x, noise = torch.from_numpy(np.random.RandomState(0).randn(2, 1000, 64)).float()
+    for y in (noise * 1.2, x + 1e-4 * noise):
+        single, double = fid(x, y), fid(x.double(), y.double())
+        assert single.std_error == pytest.approx(double.std_error, rel=2e-3)
+
+
+def test_symmetric_products_are_whole_where_columns_come_in_blocks() -> None:
+    rows = np.random.RandomState(0).randn(700, 2 * COLUMNS + 37)
+    cov = np.cov(rows, rowvar=False)
+    ours = moments(torch.from_numpy(rows)).cov
+    np.testing.assert_allclose(ours, cov, atol=1e-12)
+    np.testing.assert_allclose(scatter(torch.from_numpy(rows)), rows.T @ rows, atol=1e-10)
+    lower = np.linalg.cholesky(cov)
+    other = np.cov(np.random.RandomState(1).randn(*rows.shape), rowvar=False)
+    ours = congruent(torch.from_numpy(lower), torch.from_numpy(other))
+    np.testing.assert_allclose(ours.tril(), np.tril(lower.T @ other @ lower), atol=1e-12)
 
 
 def test_large_means_lose_no_digits() -> None:

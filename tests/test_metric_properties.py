@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ganeval.errors import GanevalError
+from ganeval.metrics._inputs import matrix
 from ganeval.registry import METRICS, Metric
 from ganeval.types import Estimate
 
@@ -124,6 +125,11 @@ def test_bad_features_are_refused_in_one_line(metric: Metric, broken: str) -> No
     with pytest.raises(GanevalError, match=message) as caught:
         compute(metric, bad, REAL)
     assert "\n" not in str(caught.value)
+
+
+def test_finite_features_whose_sum_overflows_are_not_refused() -> None:
+    huge = torch.full((4, 3), 3e38)
+    assert matrix(huge, "fake") is huge
 
 
 @every_metric

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,12 @@ def load_extractor(name: str, *, weights: Path | None = None) -> Extractor:
 
 
 def _imported(module: str, attribute: str, name: str, weights: Path | None) -> Extractor:
-    """What "module:attribute" names: an Extractor as it is, a function or nn.Module wrapped."""
+    """What "module:attribute" names: an Extractor as it is, a function or nn.Module wrapped.
+
+    Modules are also looked for in the current folder, which the installed command does not do by itself.
+    """
+    if "" not in sys.path:
+        sys.path.append("")  # last, so that a file there shadows nothing
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, SyntaxError) as error:
@@ -49,7 +55,7 @@ def _imported(module: str, attribute: str, name: str, weights: Path | None) -> E
             raise unknown("extractor", name, [f"{near[0]}:{attribute}"]) from None
         raise GanevalError(
             f"no extractor is called {name!r} and the module {module!r} can't be imported ({error}); "
-            "see `ganeval list extractors`, or put your module on PYTHONPATH"
+            "see `ganeval list extractors`, or put your module into the current folder or on PYTHONPATH"
         ) from None
     except AttributeError:
         raise GanevalError(f"the module {module!r} has no attribute {attribute!r}") from None

@@ -10,6 +10,8 @@ from ganeval.types import Moments
 
 ROWS = 1024
 """Rows that are widened to float64 at a time."""
+COLUMNS = 256
+"""Columns of a symmetric product that are computed at a time, from the diagonal down."""
 SVD_LIMIT = 1024
 """Up to this size singular values are affordable; they lose no digits to a Gram matrix's square."""
 
@@ -17,20 +19,24 @@ SVD_LIMIT = 1024
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
     n = len(rows)
-    mean = rows.sum(0, dtype=torch.float64) / n
-    return Moments(mean, scatter(rows, mean) / (n - 1), n)
+    mean = torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / n
+    return Moments(mean, scatter(rows, mean).div_(n - 1), n)
 
 
-def scatter(rows: Tensor, mean: Tensor | float = 0.0) -> Tensor:
-    """sum (x - mean)(x - mean)', float64 (D, D).
+def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
+    """sum (x - mean)(x - mean)', float64 (D, D); without a mean, sum x x'.
 
     Rows are centred in float64. Of float32 rows the products of ROWS at a time are then taken in float32, which costs
-    half, and summed in float64: their rounding is independent from block to block, and moves FID by 1e-9 of itself.
+    half, and summed in float64: their rounding is independent from block to block, and moves FID by a few 1e-9 of
+    itself. Only the triangle from the diagonal down is multiplied out.
     """
     total = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
     for block in rows.split(ROWS):
-        centred = (block.double() - mean).to(rows.dtype)
-        total += centred.T @ centred
+        centred = block if mean is None else (block.double() - mean).to(rows.dtype)
+        for i in range(0, len(total), COLUMNS):
+            total[i:, i : i + COLUMNS] += centred[:, i:].T @ centred[:, i : i + COLUMNS]
+    for i in range(0, len(total), COLUMNS):
+        total[i : i + COLUMNS, i + COLUMNS :] = total[i + COLUMNS :, i : i + COLUMNS].T
     return total
 
 
@@ -63,5 +69,13 @@ def trace_of_root_product(a: Tensor, b: Tensor) -> float:
     product = a @ b.T
     if min(product.shape) <= SVD_LIMIT:
         return float(svdvals(product).sum())
-    gram = product @ product.T if product.shape[0] <= product.shape[1] else product.T @ product
+    gram = scatter(product.T if product.shape[0] <= product.shape[1] else product)
     return float(eigvalsh(gram).clamp(min=0).sqrt().sum())
+
+
+def congruent(lower: Tensor, cov: Tensor) -> Tensor:
+    """The lower triangle of L' S L, for a lower triangular L: a third of the two products' work."""
+    result = torch.zeros_like(cov)
+    for i in range(0, len(cov), COLUMNS):
+        result[i:, i : i + COLUMNS] = lower[i:, i:].T @ (cov[i:, i:] @ lower[i:, i : i + COLUMNS])
+    return result

@@ -32,7 +32,7 @@ def vendi(fake: Array, *, order: float = 1.0) -> Estimate:
     x = x / norms
     gram = x.double() @ x.double().T if len(x) < x.shape[1] else scatter(x)
     # Eigenvalues of a Gram matrix below zero are rounding.
-    values = torch.linalg.eigvalsh(gram / len(x)).clamp(min=0)
+    values = torch.linalg.eigvalsh(gram).clamp(min=0) / len(x)
     if order == 1:
         value = math.exp(-float(torch.xlogy(values, values).sum()))
     elif math.isinf(order):

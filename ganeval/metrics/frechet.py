@@ -15,7 +15,7 @@ from torch.linalg import cholesky_ex, eigh, solve_triangular
 from ganeval.errors import GanevalError
 from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, matrix, pair
-from ganeval.metrics._moments import ROWS, moments, root, trace_of_root_product
+from ganeval.metrics._moments import ROWS, congruent, moments, root, trace_of_root_product
 from ganeval.metrics._pairwise import blocks, unit
 from ganeval.types import Estimate, Moments
 
@@ -146,7 +146,7 @@ def _linearise(x: Tensor, y: Tensor | Moments) -> _Linear | None:
     lower, failed = cholesky_ex(a.cov)
     if failed:
         return None
-    w, v = eigh(lower.T @ b.cov @ lower)
+    w, v = eigh(congruent(lower, b.cov))
     if not bool(w[0] > w[-1] * len(w) * torch.finfo(w.dtype).eps):
         return None
     shift, roots = a.mean - b.mean, w.sqrt()
@@ -170,11 +170,14 @@ def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> T
     """2 shift.c + c'c - c' T c for each centred row c, where T = half_map half_map'; centred.
 
     Of more than INFLUENCES rows, that many at equal steps: they give the variance to a percent or two.
+    c half_map is taken in the rows' own precision: from float32 rows each influence is off by about 1e-7 c'c.
     """
     parts = []
+    half_map = half_map.to(rows.dtype)
     for block in rows[:: max(1, len(rows) // INFLUENCES)].split(ROWS):
         c = block.double() - mean
-        parts.append(2 * c @ shift + c.square().sum(1) - (c @ half_map).square().sum(1))
+        mapped = c.to(rows.dtype) @ half_map
+        parts.append(c @ (2 * shift) + c.norm(dim=1).square() - mapped.norm(dim=1).double().square())
     values = torch.cat(parts)
     return values - values.mean()
 

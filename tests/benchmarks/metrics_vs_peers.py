@@ -62,6 +62,11 @@ def peers(fake: np.ndarray, real: np.ndarray) -> dict[str, tuple[Callable[[], fl
             lambda: float(ot.emd2([], [], ot.dist(fake[:few], real[:few], metric="euclidean"), numItermax=10**7)),
         ),
         "Vendi": (lambda: float(metrics.vendi(x)), "vendi-score", lambda: float(vendi.score_dual(unit))),
+        "Vendi of float64": (
+            lambda: float(metrics.vendi(x.double())),
+            "vendi-score",
+            lambda: float(vendi.score_dual(unit.astype(np.float64))),
+        ),
         "sliced Wasserstein, 500": (
             lambda: float(metrics.sliced_wasserstein(x, y)),
             "POT",

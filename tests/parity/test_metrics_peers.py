@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ganeval import metrics
+from ganeval.metrics._pairwise import BLOCK
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of POT's own escapes, and of vendi-score's import from scipy.sparse.csr
@@ -74,6 +75,19 @@ def test_kid_of_torch_fidelity() -> None:
         torch.from_numpy(FAKE), torch.from_numpy(REAL), kid_subsets=20, kid_subset_size=150, rng_seed=7, verbose=False
     )  # fmt: skip
     ours = metrics.kid(FAKE, REAL, subsets=20, subset_size=150, seed=7)
+    assert float(ours) == pytest.approx(peer["kernel_inception_distance_mean"], rel=1e-9)
+    assert ours.details["subset_std"] == pytest.approx(peer["kernel_inception_distance_std"], rel=1e-9)
+
+
+def test_kid_of_torch_fidelity_where_subsets_cross_blocks() -> None:
+    """The subsets' sums are gathered block by block of BLOCK images, those off the diagonal counted twice."""
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    x, y = _random.randn(BLOCK + 76, 8) * 1.1, _random.randn(2 * BLOCK + 52, 8)
+    peer = kid_features_to_metric(
+        torch.from_numpy(x), torch.from_numpy(y), kid_subsets=10, kid_subset_size=300, rng_seed=7, verbose=False
+    )  # fmt: skip
+    ours = metrics.kid(x, y, subsets=10, subset_size=300, seed=7)
     assert float(ours) == pytest.approx(peer["kernel_inception_distance_mean"], rel=1e-9)
     assert ours.details["subset_std"] == pytest.approx(peer["kernel_inception_distance_std"], rel=1e-9)
 
