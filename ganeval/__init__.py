@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ganeval.collapse import CollapseReport, collapse_test
     from ganeval.errors import GanevalError
     from ganeval.features import extract
     from ganeval.report import ScoreReport
@@ -18,16 +19,28 @@ if TYPE_CHECKING:
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
+    "CollapseReport": "ganeval.collapse",
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
+    "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
 }
 
-__all__ = ["Estimate", "Features", "GanevalError", "Moments", "ScoreReport", "extract", "score"]
+__all__ = [
+    "CollapseReport",
+    "Estimate",
+    "Features",
+    "GanevalError",
+    "Moments",
+    "ScoreReport",
+    "collapse_test",
+    "extract",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

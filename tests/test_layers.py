@@ -15,6 +15,7 @@ LAYERS = [
     {"types", "registry", "intervals"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference"},
+    {"collapse"},
     {"evaluate", "advice", "report", "classes", "scoring"},
     {"listing", "doctor", "demo"},
     {"cli", "terminal", "__main__"},

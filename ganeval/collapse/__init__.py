@@ -1,0 +1,166 @@
+"""Mode collapse: a verdict with its evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from ganeval.collapse import words
+from ganeval.collapse.classes import Classes, Labels, assign
+from ganeval.collapse.fidelity import Fidelity, judge
+from ganeval.collapse.modes import Mode, ModeCount, count_modes, find_missing
+from ganeval.collapse.report import CollapseReport, Verdict
+from ganeval.collapse.similarity import Similarity, Support, find_twins, similarity_test
+from ganeval.errors import GanevalError
+from ganeval.metrics._inputs import matrix, pair
+from ganeval.types import Features
+
+__all__ = ["CollapseReport", "Fidelity", "Mode", "ModeCount", "Similarity", "Support", "collapse_test", "count_modes"]
+
+MIN_FAKE, MIN_REAL = 50, 100
+COMPARED = 1000
+"""The test of similarity takes at most this many images of each set, so that it stays quick at any N."""
+SHOWN = 8
+MANY_DUPLICATES, FEW_KINDS = 3.0, 0.9
+"""Near-duplicates this many times as frequent as among real images, or under this part of their Vendi score, count."""
+TWINS_SUSPECTED, TWINS_COLLAPSED = 0.05, 0.5
+"""The share of fakes with a twin that is suspect without a reference, and that is collapse however bad the images."""
+
+
+def collapse_test(
+    fake: Features,
+    real: Features | None,
+    *,
+    labels: Labels | tuple[Labels, Labels] | None = None,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> CollapseReport:
+    """Has the generator collapsed? Two tests at alpha / 2 each, with a check that the fakes can be judged at all.
+
+    A, missing modes: for each class, that the fakes have too few (`modes.share_tests`), and under half of the real
+    share. Classes: `labels`, a pair (fake, real) of integers (N,), (M,), or the reference's (M,) alone; else the
+    extractor's logits; else the reference's labels by nearest neighbours; else k-means. Labels of the fakes say what
+    was asked of a conditional generator, not what it made, so they count only if given here.
+    B, low diversity: `similarity.similarity_test`, on at most COMPARED images of each set; near-duplicates must be
+    three times as frequent as among the real images, or the Vendi score of order 2 under 0.9 of theirs.
+
+    Half of the reference, drawn by the seed, sets bandwidths, clusters and the real manifold, and takes no part in B,
+    nor in A where classes are learnt. Verdict: 'collapsed' where A or B finds something; 'undetermined' where fewer
+    fakes are realistic than 99 of 100 handfuls of real images have (`fidelity.judge`), unless half of the fakes are
+    copies of each other, or where a class may be missing or merely among the unrealistic fakes; else 'none': nothing
+    of the size in `minimum_detectable`. If both sets come from one distribution, a verdict of 'collapsed' has
+    probability alpha at most, but for the rescaling in B, which was measured: docs/calibration.md.
+
+    Without a reference (real=None) only copies among the fakes can be seen: 'suspected', or else 'undetermined'.
+
+    The features should see what matters: in pixels, blur is a loss of diversity. The order of the images does not
+    matter. Raises GanevalError for under 50 fakes or 100 real images, features of two extractors, NaN, wrong labels.
+    """
+    if not 0 < alpha < 1:
+        raise GanevalError(f"alpha={alpha} of collapse_test; give a probability, such as 0.05")
+    if real is None:
+        return _without_reference(fake, alpha, seed)
+    x, y = (rows.cpu() for rows in pair(fake.pooled, real.pooled))
+    _check(fake, real)
+    random = np.random.default_rng(seed)
+    fake_rows, real_rows = _shuffled(x, random), _shuffled(y, random)
+    held, test = real_rows[: len(y) // 2], real_rows[len(y) // 2 :]
+    some_fake, some_held, some_test = (rows[:COMPARED] for rows in (fake_rows, held, test))
+    similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random)
+    sure_fake, sure_real = _sure(fake, real, held)
+    fidelity = judge(
+        x[some_fake], y[some_test], y[some_held],
+        None if sure_fake is None else sure_fake[some_fake], None if sure_real is None else sure_real[some_test],
+        random,
+    )  # fmt: skip
+    classes = assign(fake, real, labels, held, test, seed)
+    modes = _modes(classes, alpha / 2, fidelity.unreadable)
+    support, nearest = find_twins(x[some_fake], 2 * similarity.sigma, SHOWN)
+    kinds = _kinds(modes, similarity, alpha / 2)
+    verdict, kinds = _verdict(kinds, modes, fidelity, support)
+    p_modes = min((mode.p_value for mode in modes if mode.p_value is not None), default=1.0)
+    compared = (len(some_fake), len(some_test), len(some_held))
+    return CollapseReport(
+        verdict, kinds, min(1.0, 2 * min(p_modes, similarity.p_value)),
+        words.reasons(kinds, modes, similarity, fidelity, support, alpha / 2),
+        modes, p_modes, similarity, fidelity, support,
+        tuple((int(fake_rows[i]), int(fake_rows[j]), d) for i, j, d in nearest),
+        classes.how, len(x), len(y), compared, alpha, seed,
+        words.minimum_detectable(classes, similarity, compared, alpha / 2),
+        words.notes(classes, len(x), len(y), compared),
+    )  # fmt: skip
+
+
+def _check(fake: Features, real: Features) -> None:
+    if fake.fingerprint != real.fingerprint:
+        raise GanevalError(
+            f"the fakes' features are {fake.fingerprint}, the reference's {real.fingerprint}; use one extractor"
+        )
+    if len(fake) < MIN_FAKE or len(real) < MIN_REAL:
+        raise GanevalError(
+            f"{len(fake)} fakes and {len(real)} real images are too few to see a collapse; "
+            f"{MIN_FAKE} and {MIN_REAL} are needed, 250 and 500 see most"
+        )
+
+
+def _shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
+    """Row numbers in an order that depends on the seed and on what the rows hold, not on how they came."""
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows.numpy()]
+    canonical = np.array(sorted(range(len(rows)), key=digests.__getitem__))
+    return canonical[random.permutation(len(rows))]
+
+
+def _sure(fake: Features, real: Features, held: np.ndarray) -> tuple[Tensor | None, Tensor | None]:
+    """Where the classifier is at least as confident as on all but 1% of the held-out real images."""
+    if fake.logits is None or real.logits is None:
+        return None, None
+    a, b = (f.logits.cpu().double().softmax(1).amax(1) for f in (fake, real) if f.logits is not None)
+    limit = b[held].quantile(0.01)
+    return a >= limit, b >= limit
+
+
+def _modes(classes: Classes, level: float, unreadable: float) -> tuple[Mode, ...]:
+    modes = find_missing(*classes.counts(), classes.names, level, unreadable)
+    return tuple(
+        replace(mode, examples=tuple(classes.real_rows[classes.real == i][:SHOWN].tolist())) if mode.kind else mode
+        for i, mode in enumerate(modes)
+    )
+
+
+def _kinds(modes: tuple[Mode, ...], similarity: Similarity, level: float) -> tuple[str, ...]:
+    found = {mode.kind for mode in modes}
+    s = similarity
+    if s.p_duplicates <= level and s.duplicates_fake >= MANY_DUPLICATES * s.duplicates_real:
+        found.add("duplicated")
+    if s.p_vendi <= level and s.vendi_fake <= FEW_KINDS * s.vendi_real:
+        found.add("low_diversity")
+    return tuple(kind for kind in ("dropped", "starved", "duplicated", "low_diversity") if kind in found)
+
+
+def _verdict(
+    kinds: tuple[str, ...], modes: tuple[Mode, ...], fidelity: Fidelity, support: Support
+) -> tuple[Verdict, tuple[str, ...]]:
+    if fidelity.low:
+        copies = support.with_twin >= TWINS_COLLAPSED
+        return ("collapsed", ("duplicated",)) if copies else ("undetermined", ())
+    if kinds:
+        return "collapsed", kinds
+    return ("undetermined" if any(mode.kind == "hidden" for mode in modes) else "none"), ()
+
+
+def _without_reference(fake: Features, alpha: float, seed: int) -> CollapseReport:
+    x = matrix(fake.pooled, "fake", at_least=MIN_FAKE).cpu()
+    rows = _shuffled(x, np.random.default_rng(seed))
+    some = x[rows[:COMPARED]]
+    support, nearest = find_twins(some, None, SHOWN)
+    suspected = support.with_twin >= TWINS_SUSPECTED
+    verdict: Verdict = "suspected" if suspected else "undetermined"
+    kinds = ("duplicated",) if suspected else ()
+    return CollapseReport(
+        verdict, kinds, None, words.reasons(kinds, (), None, None, support, alpha / 2), (), None, None, None, support,
+        tuple((int(rows[i]), int(rows[j]), d) for i, j, d in nearest),
+        None, len(x), 0, (len(some), 0, 0), alpha, seed,
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Missing modes: exact tests of each class's share, and the count of modes that Stacked MNIST asks for."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom, hypergeom
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from ganeval.errors import GanevalError
+
+STARVED = 0.5
+DROPPED = 0.1
+"""A class is missing where its share of the fakes is under this part of its share of the real images."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One class: its counts, the ratio of its shares, fake over real, and its Holm-adjusted p-value.
+
+    p_value is None where the class is too small to be tested at these n. kind: 'dropped', 'starved',
+    'hidden' (too few, but perhaps among the unrealistic fakes) or None.
+    examples: rows of the reference that show the class, where it is missing.
+    """
+
+    name: str
+    n_fake: int
+    n_real: int
+    ratio: float
+    p_value: float | None
+    kind: str | None = None
+    examples: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModeCount:
+    """How many modes were reached: `plain` counts those with one image or more, `hit` those with `threshold`.
+
+    reached: those with a tenth of the fair share, n / reached / 10, and `threshold` images at least.
+    kl: KL(fake || uniform) in nats of the shares. kl_floor: what a perfect generator has at this n, (K - 1) / 2n.
+    """
+
+    plain: int
+    hit: int
+    reached: int
+    threshold: int
+    classes: int
+    n: int
+    kl: float
+    kl_floor: float
+
+
+def count_modes(assigned: np.ndarray, classes: int, threshold: int = 3) -> ModeCount:
+    """Counts the modes of a balanced set of classes that images reach, as on Stacked MNIST (Metz et al., 2017).
+
+    assigned: integers (N,) in 0 .. classes - 1, as a classifier assigns them. The plain count, one image or more, is
+    what papers print; a classifier's errors inflate it: a judge right on 99% of digits sees some 550 of 1000 modes
+    where 100 exist, at N = 26,000. Three images or more, a tenth of the 26 that each of 1000 modes expects, still
+    gives 155, for the fewer the modes, the more misread images are left for the others. So `reached` asks for a tenth
+    of what each mode that exists would expect: the largest count r such that r modes have max(threshold, N / 10r)
+    images. It misses modes that rare; `plain` and `hit` are there to compare with papers.
+
+    The KL divergence to the uniform classes (nats, lower is better) is biased upwards by kl_floor (Miller, 1955).
+    Raises GanevalError for assignments that are not such integers, or a threshold under 1.
+    """
+    assigned = np.asarray(assigned)
+    if assigned.ndim != 1 or not len(assigned) or not np.issubdtype(assigned.dtype, np.integer):
+        raise GanevalError(f"assigned must be integers (N,), got {assigned.dtype} {assigned.shape}")
+    if threshold < 1 or assigned.min() < 0 or assigned.max() >= classes:
+        raise GanevalError(
+            f"assignments from {assigned.min()} to {assigned.max()} with {classes} classes and a threshold of "
+            f"{threshold}; they must lie in 0 to classes - 1, and the threshold be 1 or more"
+        )
+    counts = np.bincount(assigned, minlength=classes)
+    n = len(assigned)
+    shares = counts[counts > 0] / n
+    kl = float((shares * np.log(shares * classes)).sum())
+    plain, hit = int((counts > 0).sum()), int((counts >= threshold).sum())
+    largest_first = np.sort(counts)[::-1][:hit]
+    enough = largest_first * np.arange(1, hit + 1) >= DROPPED * n
+    reached = int(np.flatnonzero(enough).max(initial=-1)) + 1
+    return ModeCount(plain, hit, reached, threshold, classes, n, kl, (classes - 1) / (2 * n))
+
+
+def share_tests(fake: np.ndarray, real: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Holm-adjusted one-sided p-values (K,) that a class has too few fakes, NaN where untestable, and which are tested.
+
+    fake, real: counts (K,). Given the class's pooled count, the fakes among it are hypergeometric if both sets come
+    from one distribution (Fisher's exact test). Classes so small that even no fake at all could not reach level / K
+    are left out; that depends on the pooled counts alone, so the error rate holds.
+    """
+    n, m, pooled = fake.sum(), real.sum(), fake + real
+    smallest = hypergeom.cdf(np.maximum(0, pooled - m), n + m, pooled, n)
+    tested = smallest <= level / max(1, (pooled > 0).sum())
+    p = hypergeom.cdf(fake, n + m, pooled, n)
+    adjusted = np.full(len(fake), np.nan)
+    order = np.flatnonzero(tested)[np.argsort(p[tested], kind="stable")]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(steps))
+    return adjusted, tested
+
+
+def find_missing(
+    fake: np.ndarray, real: np.ndarray, names: list[str], level: float, unreadable: float = 0.0
+) -> list[Mode]:
+    """Every class as a Mode; those whose test rejects at `level` and whose ratio is under STARVED have a kind.
+
+    unreadable: the share of fakes so unrealistic that their class says nothing. Each class is credited with its fair
+    share of them, and one that would then reach STARVED is 'hidden': it may be among them.
+    """
+    adjusted, _ = share_tests(fake, real, level)
+    modes = []
+    for name, a, b, p in zip(names, fake, real, adjusted, strict=True):
+        ratio = float(a / fake.sum()) / float(b / real.sum()) if b else float("inf")
+        kind = None
+        if p <= level and ratio < STARVED:
+            hidden = (1 - unreadable) * ratio + unreadable >= STARVED
+            kind = "hidden" if hidden else "dropped" if ratio < DROPPED else "starved"
+        modes.append(Mode(name, int(a), int(b), ratio, None if np.isnan(p) else float(p), kind))
+    return modes
+
+
+def power(ratio: float, share: float, n: int, m: int, tests: int, level: float) -> float:
+    """The chance that a class of this share of the real images is found missing, at `ratio` of its share.
+
+    Binomial counts of the fakes, the real count at its expectation, Bonferroni over the tests (Holm finds no less).
+    """
+    real = round(share * m)
+    counts = np.arange(math.ceil(STARVED * real * n / m))
+    found = hypergeom.cdf(counts, n + m, counts + real, n) <= level / tests
+    return float(binom.pmf(counts, n, ratio * share)[found].sum())
+
+
+def smallest_class(n: int, m: int, tests: int, level: float) -> float | None:
+    """The smallest share of the real images whose complete absence from the fakes is found, or None."""
+    real = np.arange(1, m)
+    found = hypergeom.pmf(0, n + m, real, n) <= level / tests
+    return float(real[found][0] / m) if found.any() else None
+
+
+def clusters(held_out: np.ndarray, seed: int) -> KMeans:
+    """k-means on real features (M, D) that the tests do not use again; a cluster expects 25 images, at most 20 of them.
+
+    Differs from NDB (Richardson and Weiss, 2018), which fits its bins to the very images that it counts.
+    """
+    count = max(2, min(20, len(held_out) // 25))
+    with warnings.catch_warnings():
+        # Fewer distinct images than clusters leaves clusters empty, which the tests count right.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return KMeans(count, n_init=3, random_state=seed).fit(held_out)

@@ -1,0 +1,105 @@
+"""The verdict in plain words, and what this many images could have shown."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ganeval.collapse.classes import Classes
+from ganeval.collapse.fidelity import HANDFUL, Fidelity
+from ganeval.collapse.modes import Mode, power, smallest_class
+from ganeval.collapse.similarity import Similarity, Support
+
+
+def reasons(
+    kinds: tuple[str, ...], modes: tuple[Mode, ...], similarity: Similarity | None, fidelity: Fidelity | None,
+    support: Support, level: float,
+) -> tuple[str, ...]:  # fmt: skip
+    """One sentence for each finding, or for the lack of any."""
+    if similarity is None or fidelity is None:
+        return (_twins(support), "without a reference, missing modes can't be seen: give one with --ref")
+    said = [_fidelity(fidelity)] if fidelity.low else []
+    for mode in modes:
+        if mode.kind and (mode.kind in kinds or mode.kind == "hidden"):
+            said.append(_mode(mode))
+    if "duplicated" in kinds:
+        said.append(_twins(support) if fidelity.low else _duplicates(similarity))
+    if "low_diversity" in kinds:
+        said.append(f"{similarity.vendi_fake:.1f} kinds of images, by the Vendi score of order 2, "
+                    f"where as many real ones have {similarity.vendi_real:.1f}")  # fmt: skip
+    if not said and similarity.p_value <= level:
+        said.append("the fakes are less diverse than real images, but by too little to call it collapse")
+    return tuple(said) or ("no class is missing, and the fakes are as diverse as the real images",)
+
+
+def _fidelity(fidelity: Fidelity) -> str:
+    return (
+        f"too unrealistic to judge: {fidelity.realistic_fake:.0%} of the fakes look real to the extractor, "
+        f"{fidelity.realistic_real:.0%} of real images do, and 99 of 100 draws of {HANDFUL} real images have "
+        f"{fidelity.floor:.0%} or more"
+    )
+
+
+def _mode(mode: Mode) -> str:
+    counts = f"{mode.name}: {mode.n_fake} of the fakes, {mode.n_real} of the real images, {mode.ratio:.2f} of its share"
+    return f"{counts}; it may be among the unrealistic fakes" if mode.kind == "hidden" else f"{mode.kind} {counts}"
+
+
+def _duplicates(s: Similarity) -> str:
+    excess = s.duplicates_fake - s.duplicates_real
+    return (
+        f"near-duplicates: {s.duplicates_fake:.2%} of the pairs of fakes, {s.duplicates_real:.2%} of the pairs of real "
+        f"images, as if there were only {1 / excess:,.0f} different fakes"
+    )
+
+
+def _twins(support: Support) -> str:
+    if not support.pairs:
+        return f"no copies among {support.n} fakes"
+    return (
+        f"{support.with_twin:.0%} of {support.n} fakes are copies of another; the birthday estimate of the number of "
+        f"different images is {support.estimate:,.0f}"
+    )
+
+
+def minimum_detectable(
+    classes: Classes, similarity: Similarity, compared: tuple[int, int, int], level: float
+) -> dict[str, Any]:
+    """The power for a class of median size, the smallest class whose loss is seen, and the largest support.
+
+    The support: copies drawn from S images add 1 / S to the rate of near-duplicates; S such that this exceeds what
+    the permutations have 39 times in 40 by 0.84 standard errors (Poisson). Approximate: the test is a maximum of two.
+    """
+    fake, real = classes.counts()
+    n, m, tests = int(fake.sum()), int(real.sum()), int((fake + real > 0).sum())
+    share = float(np.median(real[real > 0])) / m
+    seen = {name: power(ratio, share, n, m, tests, level) for name, ratio in
+            (("dropped", 0.0), ("quarter", 0.25), ("half", 0.5))}  # fmt: skip
+    smallest = smallest_class(n, m, tests, level)
+    pairs = compared[0] * (compared[0] - 1) / 2
+    q, z = max(similarity.detectable_rate, 1 / pairs), 0.84
+    # x = 1 / S solves x - q = z sqrt((x + r) / pairs), r the real rate.
+    b = 2 * q + z * z / pairs
+    x = (b + math.sqrt(b * b - 4 * (q * q - z * z * similarity.duplicates_real / pairs))) / 2
+    support = int(1 / x)
+    text = (
+        f"a class of {share:.0%} of the real images would be seen missing {10 * seen['dropped']:.0f} times in 10, "
+        f"at a quarter of its share {10 * seen['quarter']:.0f}, at half {10 * seen['half']:.0f}; "
+        + (f"classes under {smallest:.1%} could be lost unseen; " if smallest else "")
+        + f"copies, if the fakes were drawn from {support:,} images or fewer, 8 times in 10"
+    )
+    return {"class_share": share, "power": seen, "smallest_class": smallest, "support": support, "text": text}
+
+
+def notes(classes: Classes, n: int, m: int, compared: tuple[int, int, int]) -> tuple[str, ...]:
+    """What was left out, and which classes were too small."""
+    said = []
+    if compared[0] < n or compared[1] + compared[2] < m:
+        said.append(
+            f"diversity and realism: {compared[0]} of {n} fakes, {compared[1]} + {compared[2]} of {m} real images"
+        )
+    if len(classes.names) > 1 and len(np.unique(classes.real)) == 1:
+        said.append("all real images are of one class: missing modes can't be seen")
+    return tuple(said)
