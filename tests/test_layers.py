@@ -15,7 +15,7 @@ LAYERS = [
     {"types", "registry", "intervals"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference"},
-    {"evaluate", "advice", "report", "classes", "scoring"},
+    {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
     {"listing", "doctor", "demo"},
     {"cli", "terminal", "__main__"},
 ]
