@@ -11,6 +11,9 @@ from functools import partial
 from ganeval.leaderboard.boards import Board, Group, Row
 from ganeval.leaderboard.ranking import Summary, median
 
+ALWAYS = ("kind", "network", "budget")
+"""What every heading says."""
+
 KINDS = {"gan": "GANs", "classifier": "classifiers", "sanity": "sanity rows alone"}
 
 
@@ -43,10 +46,10 @@ class Grid:
 
 
 def number(value: float, error: float | None = None) -> str:
-    """`value` to two digits of its spread `error`, or to four digits in all."""
+    """`value` to two digits of its spread `error`, or to three digits in all."""
     if not math.isfinite(value):
         return "failed"
-    scale = error or abs(value) / 100
+    scale = error or abs(value) / 10
     places = max(0, 1 - math.floor(math.log10(scale))) if scale > 0 else 0
     return f"{value:.{places}f}" if places <= 6 else f"{value:.3g}"
 
@@ -75,17 +78,17 @@ def _columns(group: Group) -> Iterator[Column]:
     yield Column("model", "Model", lambda row: Cell(_label(row)))
     yield Column("ranks", "Ranks", lambda row: _ranks(ranks.get(row.name)))
     yield Column("mean", f"{title}, mean ± sd", lambda row: _mean_sd(row.summary(primary)), "lower")
-    yield Column("median", "Median", lambda row: _plain(median(row.seeds(primary))))
     yield Column("interval", "95% interval", lambda row: _interval(row.summary(primary)))
-    yield Column("noise", "Evaluation sd", lambda row: _plain(row.evaluation_sd(primary)))
-    if (floor := group.floor) is not None:
-        yield Column("excess", "Excess over real", lambda row: _excess(row.summary(primary), floor))
+    yield Column("median", "Median", lambda row: _median(row.seeds(primary), row.summary(primary)))
+    yield Column("failed", "Failed", lambda row: Cell(f"{row.failures}/{len(row.runs)}", row.failures))
+    if any(run["collapse"] for run in group.records):
+        yield Column("collapsed", "Collapsed", _collapsed)
     for name, facts in group.metrics.items():
         if name != primary:
             yield Column("metric", facts["title"], partial(_mean, metric=name), facts["better"])
-    if any(run["collapse"] for run in group.records):
-        yield Column("collapsed", "Collapsed", _collapsed)
-    yield Column("failed", "Failed", lambda row: Cell(f"{row.failures}/{len(row.runs)}", row.failures))
+    if (floor := group.floor) is not None:
+        yield Column("excess", "Excess over real", lambda row: _excess(row.summary(primary), floor))
+    yield Column("noise", "Evaluation sd", lambda row: _plain(row.evaluation_sd(primary)))
     yield Column("seeds", "Seeds", lambda row: Cell(str(len(row.runs)), len(row.runs)))
     yield Column("seconds", "Train s", lambda row: _plain(row.seconds()))
     yield Column("tuned", "Tuned", lambda row: Cell(tuned(row), max(run["tuned"] for run in row.runs)))
@@ -104,7 +107,12 @@ def _ranks(ranks: tuple[int, int] | None) -> Cell:
 
 
 def _plain(value: float | None) -> Cell:
-    return Cell("–") if value is None else Cell(number(value), value if math.isfinite(value) else None)
+    return Cell("–") if value is None else Cell(number(value), value)
+
+
+def _median(seeds: Sequence[float], found: Summary | None) -> Cell:
+    middle = median(seeds)
+    return Cell(number(middle, found.sd if found else None), middle if math.isfinite(middle) else None)
 
 
 def _mean_sd(found: Summary | None) -> Cell:
@@ -167,11 +175,16 @@ def facts(group: Group) -> dict[str, str]:
 
 
 def headings(board: Board) -> list[tuple[str, str]]:
-    """(heading, line below it) of each group: the heading holds all that tells it from the board's other groups."""
+    """(heading, line below it) of each group: the heading holds what tells it from the board's other groups."""
     described = [facts(group) for group in board.groups]
     found = []
     for own in described:
-        said = [k for k in own if k in ("kind", "network", "budget") or any(own[k] != o[k] for o in described)]
+        alike = [other for other in described if all(other[k] == own[k] for k in ALWAYS)]
+        said = [k for k in own if k in ALWAYS or any(own[k] != other[k] for other in alike)]
         heading = ", ".join(own[k] for k in said if own[k])
-        found.append((heading[0].upper() + heading[1:], "; ".join(own[k] for k in own if k not in said and own[k])))
+        found.append((_sentence(heading), _sentence("; ".join(own[k] for k in own if k not in said and own[k])) + "."))
     return found
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

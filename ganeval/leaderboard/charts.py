@@ -8,58 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 
+from ganeval.leaderboard.axes import Axis, axis, tick_text
 from ganeval.leaderboard.boards import Group, Row
 from ganeval.leaderboard.records import Record
 
 WIDTH = 480
-LOG_FROM = 8.0
-"""An axis is logarithmic where its largest value is this many times its smallest."""
-
+CURVE_WIDTH = 340
 FAR = 3.0
 """A sanity row this many times worse than the worst seed is left out of the figure, which it would flatten."""
 
-Point = tuple[float, float]
+LETTER = 7.2
+"""A generous width of one letter of a label."""
 
-
-@dataclass(frozen=True)
-class Axis:
-    """Maps values from [low, high] to positions from `start` to `stop`."""
-
-    low: float
-    high: float
-    start: float
-    stop: float
-    log: bool = False
-
-    def at(self, value: float) -> float:
-        low, high, value = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
-        return self.start + (value - low) / (high - low) * (self.stop - self.start)
-
-    def ticks(self) -> list[float]:
-        """Round values within the axis: 1, 2 or 5 times a power of ten."""
-        if self.log:
-            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            steps = (1, 2, 5) if self.high / self.low < 200 else (1,)
-            return [t for p in powers for s in steps if self.low <= (t := s * 10.0**p) <= self.high]
-        rough = (self.high - self.low) / 5
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
-        return [i * step for i in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
-
-
-def axis(values: Iterable[float], start: float, stop: float, *, log: bool | None = None) -> Axis:
-    """An axis that holds all values with a margin; logarithmic where they are positive and far apart."""
-    low, high = min(values := list(values)), max(values)
-    if log is None:
-        log = low > 0 and high / low >= LOG_FROM
-    if log:
-        margin = (high / low) ** 0.05 if high > low else 1.5
-        return Axis(low / margin, high * margin, start, stop, log=True)
-    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return Axis(low - margin, high + margin, start, stop)
+REACHES = (8, 20, 40, 70)
+DROPS = (0, -12, 12, -24, 24, -36, 36, -50, 50, -64, 64)
+"""How far from its dot a label may stand, the nearest first."""
 
 
 def forest(group: Group) -> str:
@@ -70,7 +35,11 @@ def forest(group: Group) -> str:
     reach = FAR * max(found)
     near = [row for row in group.sanity if max(row.values(group.primary), default=math.inf) <= reach]
     rows = [*group.rows, *near]
-    across = axis([value for row in rows for value in row.values(group.primary)], 150, WIDTH - 14)
+    values = [value for row in rows for value in row.values(group.primary)]
+    ends = [end for row in group.rows if (s := row.summary(group.primary)) and s.interval for end in s.interval]
+    # An interval may reach below zero, where a logarithmic axis can't follow; it is cut at the end of the axis.
+    log = axis(values, 0, 1).log
+    across = axis([*values, *(end for end in ends if end >= min(values) / 2 or not log)], 150, WIDTH - 14, log=log)
     height = 24 * len(rows) + 44
     title = group.metrics[group.primary]["title"]
     body = _ticks_below(across, 6, height - 36, title)
@@ -90,7 +59,7 @@ def _line_of_seeds(row: Row, primary: str, kind: str, across: Axis, y: float) ->
         low, high = (min(max(x, across.low), across.high) for x in found.interval)
         body += f'<line class="interval" x1="{across.at(low):.1f}" x2="{across.at(high):.1f}" y1="{y}" y2="{y}"/>'
     body += "".join(f'<circle class="{kind}" cx="{across.at(x):.1f}" cy="{y}" r="3"/>' for x in row.values(primary))
-    if found:
+    if found and found.n > 1:
         x = across.at(found.mean)
         body += f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 6}" y2="{y + 6}"/>'
     if row.failures:
@@ -123,26 +92,30 @@ def _labels(dots: Sequence[tuple[str, float, float]]) -> str:
     taken = [(x - 5, y - 5, x + 5, y + 5) for _, x, y in dots]
     body = ""
     for label, x, y in sorted(dots, key=lambda dot: (dot[2], dot[1], dot[0])):
-        width = 6.2 * len(label)
-        places = [
-            (x + side * (8 + reach) - (width if side < 0 else 0), y + 4 + drop)
-            for reach in (0, 12, 30, 60)
-            for drop in (0, -12, 12, -24, 24, -36, 36, -50, 50, -64, 64)
-            for side in (1, -1)
-        ]
-        left, base = next((p for p in places if _free(p, width, taken)), places[0])
-        taken.append((left, base - 10, left + width, base + 2))
-        if abs(base - y - 4) > 1 or left > x + 9:
-            end = left if left > x else left + width
-            body += f'<line class="leader" x1="{x:.1f}" y1="{y:.1f}" x2="{end:.1f}" y2="{base - 4:.1f}"/>'
-        body += _text(left, base, label, "start")
+        width = LETTER * len(label)
+        places = [(x + side * reach, y + 4 + drop, side) for reach in REACHES for drop in DROPS for side in (1, -1)]
+        boxes = {place: _box(*place, width) for place in places}
+        place = next((p for p in places if _free(boxes[p], taken)), places[0])
+        at, base, side = place
+        taken.append(boxes[place])
+        if place not in places[:2]:
+            ends = f'x1="{x:.1f}" y1="{y:.1f}" x2="{at - side:.1f}" y2="{base - 4:.1f}"'
+            body += f'<line class="leader" {ends}/>'
+        body += _text(at, base, label, "start" if side > 0 else "end")
     return body
 
 
-def _free(place: Point, width: float, taken: Iterable[tuple[float, float, float, float]]) -> bool:
-    left, base = place
-    inside = left > 58 and left + width < WIDTH - 2 and 10 < base < 276
-    return inside and all(left > b[2] or left + width < b[0] or base - 10 > b[3] or base + 2 < b[1] for b in taken)
+Box = tuple[float, float, float, float]
+
+
+def _box(at: float, base: float, side: int, width: float) -> Box:
+    """Left, top, right and bottom of a text that goes to the right (side 1) or the left (-1) of `at`."""
+    return min(at, at + side * width), base - 10, max(at, at + side * width), base + 3
+
+
+def _free(box: Box, taken: Iterable[Box]) -> bool:
+    inside = box[0] > 60 and box[2] < WIDTH - 2 and box[1] > 2 and box[3] < 280
+    return inside and all(box[0] > b[2] or box[2] < b[0] or box[1] > b[3] or box[3] < b[1] for b in taken)
 
 
 def curves(runs: Sequence[Record], metric: str, title: str) -> str:
@@ -154,18 +127,18 @@ def curves(runs: Sequence[Record], metric: str, title: str) -> str:
     lines = [line for line in lines if len(line) > 1]
     if not lines:
         return ""
-    height = 220
-    across = axis([x for line in lines for x, _ in line], 58, WIDTH - 20, log=False)
-    up = axis([y for line in lines for _, y in line], height - 50, 14)
-    body = _ticks_below(across, 14, height - 50, "training examples") + _ticks_left(up, 58, WIDTH - 20, title)
+    height, right = 210, CURVE_WIDTH - 12
+    across = axis([x for line in lines for x, _ in line], 52, right, log=False)
+    up = axis([y for line in lines for _, y in line], height - 44, 8)
+    body = _ticks_below(across, 8, height - 44, "training examples") + _ticks_left(up, 52, right, title)
     for line in lines:
         points = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in line)
         body += f'<polyline class="curve" points="{points}"/>'
-    return _svg(height, f"{title} over training, a line a seed", body)
+    return _svg(height, f"{title} over training, a line a seed", body, CURVE_WIDTH)
 
 
-def _svg(height: float, label: str, body: str) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{body}</svg>'
+def _svg(height: float, label: str, body: str, width: float = WIDTH) -> str:
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>'
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "label") -> str:
@@ -177,7 +150,7 @@ def _ticks_below(across: Axis, top: float, bottom: float, title: str) -> str:
     for tick in across.ticks():
         x = across.at(tick)
         body += f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-        body += _text(x, bottom + 15, _tick(tick), "middle", "tick")
+        body += _text(x, bottom + 15, tick_text(tick), "middle", "tick")
     return body + _text((across.start + across.stop) / 2, bottom + 32, _titled(title, across), "middle", "axis")
 
 
@@ -186,7 +159,7 @@ def _ticks_left(up: Axis, left: float, right: float, title: str) -> str:
     for tick in up.ticks():
         y = up.at(tick)
         body += f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        body += _text(left - 6, y + 4, _tick(tick), "end", "tick")
+        body += _text(left - 6, y + 4, tick_text(tick), "end", "tick")
     middle = (up.start + up.stop) / 2
     turn = f'transform="rotate(-90 14 {middle:.1f})"'
     text = escape(_titled(title, up))
@@ -195,11 +168,3 @@ def _ticks_left(up: Axis, left: float, right: float, title: str) -> str:
 
 def _titled(title: str, along: Axis) -> str:
     return f"{title} (log scale)" if along.log else title
-
-
-def _tick(value: float) -> str:
-    """1200000 as 1.2M, 0.1 as 0.1."""
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= 10 * size or (abs(value) >= size and letter == "M"):
-            return f"{value / size:.6g}{letter}"
-    return f"{value:.6g}" if value else "0"

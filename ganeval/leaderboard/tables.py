@@ -24,16 +24,16 @@ def markdown(board: Board, anchors: Sequence[Anchor]) -> bytes:
         table = grid(group)
         body = [[_bold(cell) for cell in row] for row in table.ranked]
         body += [[f"*{_piped(row[0].text)}*", *(_bold(cell) for cell in row[1:])] for row in table.sanity]
-        parts += [f"## {heading}", *([line[0].upper() + line[1:] + "."] if line else [])]
+        parts += [f"## {heading}", line]
         parts += [_markdown_table([column.header for column in table.columns], body), group.note]
     if anchors:
         parts += ["## Published numbers", "Other protocols than ours: not ranked with the tables above."]
-        parts.append(_markdown_table(list(COLUMNS.values()), [[_piped(c) for c in a.cells()] for a in anchors]))
+        parts.append(_markdown_table(list(COLUMNS.values()), [[_piped(c) for c in a.cells()] for a in anchors], "---"))
     return ("\n\n".join(parts) + "\n").encode()
 
 
-def _markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
+def _markdown_table(header: Sequence[str], body: Sequence[Sequence[str]], rest: str = "---:") -> str:
+    rule = ["---", *[rest] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *body])
 
 
