@@ -43,7 +43,7 @@ def forest(group: Group) -> str:
     height = 24 * len(rows) + 44
     title = group.metrics[group.primary]["title"]
     body = _ticks_below(across, 6, height - 36, title)
-    if group.floor is not None:
+    if group.floor is not None and across.low <= group.floor <= across.high:
         x = across.at(group.floor)
         body += f'<line class="floor" x1="{x:.1f}" x2="{x:.1f}" y1="6" y2="{height - 36}"/>'
     for i, row in enumerate(rows):

@@ -77,7 +77,7 @@ def _escaped(text: str) -> str:
 
 
 def table_csv(board: Board) -> bytes:
-    """A line a model with full precision; the group's protocol stands in every line."""
+    """A line a model, numbers to six digits (inf: a failed seed is the median); each line holds its group's protocol."""
     lines = [_line(n, group, row) for n, group in enumerate(board.groups, 1) for row in [*group.rows, *group.sanity]]
     columns = dict.fromkeys(key for line in lines for key in line)
     file = io.StringIO()
@@ -113,4 +113,4 @@ def _line(n: int, group: Group, row: Row) -> Mapping[str, Any]:
 
 
 def _precise(value: Any) -> str:
-    return "" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
