@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,3 +142,14 @@ def test_the_note_agrees_with_the_ranks_of_models_as_far_apart_as_can_be(models:
         tied = all(rank == (1, models) for rank in ranks)
         assert tied == ("no difference" in power_note([seeds] * models)), (models, seeds)
         assert tied or ranks == [(m + 1, m + 1) for m in range(models)]
+
+
+def test_the_table_of_docs_records_is_arithmetic() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "records.md").read_text()
+    lines = re.findall(r"^\| (\d) \| ([\d.]+) \| (\w+) \|$", text, re.M)
+    assert len(lines) == 6
+    for seeds, least, models in lines:
+        p = 2 / math.comb(2 * int(seeds), int(seeds))
+        assert f"{p:.2g}" == f"{float(least):.2g}"
+        most = max(m for m in range(1, 100) if math.comb(m, 2) * p <= 0.05)
+        assert models == ("none" if most == 1 else str(most))
