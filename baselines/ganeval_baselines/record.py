@@ -1,4 +1,4 @@
-"""The record of a run: one JSON document, from which leaderboards are made. docs/records.md says what each key means."""
+"""The record of a run: one JSON document, of which leaderboards are made. docs/records.md says what the keys mean."""
 
 from __future__ import annotations
 
