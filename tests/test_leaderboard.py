@@ -310,7 +310,10 @@ def test_a_metric_whose_direction_depends_on_the_record_is_refused(tmp_path: Pat
         build(tmp_path)
 
 
-@pytest.mark.parametrize(("content", "says"), [(b"GIF89a", "not a PNG file"), (png() + bytes(100_000), "fewer samples")])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"GIF89a", "not a PNG file"), (png() + bytes(100_000), "fewer samples")],
+)
 def test_a_bad_thumbnail_grid_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     put(tmp_path, record("gan", 0))
     (tmp_path / "records/ring8/gan.png").write_bytes(content)

@@ -208,6 +208,17 @@ def sample_size(judge: Judge) -> int:
     return STACKED if isinstance(data, Images) and data.stacked > 1 else judge.n
 
 
+def verdict_on(samples: Samples, judge: Judge, seed: int) -> dict[str, Any] | None:
+    """The collapse verdict of a record, with the names of the missing modes; None for Stacked MNIST, which counts."""
+    if isinstance(judge.data, Images) and judge.data.stacked > 1:
+        return None
+    report = ganeval.collapse_test(judge.features(samples), judge.real, seed=seed)
+    return {
+        "verdict": report.verdict, "kinds": list(report.kinds), "p_value": report.p_value,
+        "missing": [mode.name for mode in report.missing], "reasons": list(report.reasons),
+    }  # fmt: skip
+
+
 def final_rows(model: GAN, judge: Judge, seed: int) -> tuple[Rows, Samples]:
     """The rows of the first sample set, `evaluation_sd` over SAMPLING_SEEDS of them, and that first set."""
     n = sample_size(judge)
