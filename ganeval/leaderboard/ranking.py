@@ -128,7 +128,7 @@ def _level(values: Sequence[float]) -> tuple[float, float]:
 def power_note(sizes: Sequence[int]) -> str:
     """What so many seeds (one number a model) can show at all, in a sentence for the foot of the table."""
     if len(sizes) < 2:
-        return "One model alone: nothing to rank."
+        return "Nothing to rank: fewer than two trained models."
     pairs = len(sizes) * (len(sizes) - 1) // 2
     least = min(smallest_p(a, b) for a, b in itertools.combinations(sizes, 2))
     corrected = min(1.0, pairs * least)
