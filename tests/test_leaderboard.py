@@ -135,7 +135,8 @@ def test_a_failed_run_stands_with_its_protocol_though_it_has_no_metrics(tmp_path
 
 
 def test_sanity_rows_join_every_table_measured_alike_and_are_not_ranked(tmp_path: Path) -> None:
-    put(tmp_path, *models(nsgan=GOOD), record("wgan", 0, network="mlp_wide"), sanity("real", 0.25))
+    put(tmp_path, *models(nsgan=GOOD), record("wgan", 0, network="mlp_wide"))
+    put(tmp_path, sanity("real", 0.25, evaluation=EVALUATION | {"checkpoint": "none"}))
     put(tmp_path, sanity("mean_image", 80.0), sanity("memoriser", 0.1, evaluation=EVALUATION | {"n_fake": 9}))
     found = {(r["model"], r["group"]): r for r in rows(tmp_path)}
     assert {group for model, group in found if model == "real"} == {"1", "2"}

@@ -138,6 +138,6 @@ def power_note(sizes: Sequence[int]) -> str:
     if pairs > 1:
         start += f", and {corrected:.2g} after Holm's correction over {pairs} comparisons"
     if corrected <= ALPHA:
-        return f"{start}: large differences can be significant, small ones can not."
+        return f"{start}: large differences can be significant, small ones cannot."
     enough = next(k for k in itertools.count(2) if pairs * 2 / math.comb(2 * k, k) <= ALPHA)
     return f"{start}: no difference in this table can be significant, so all ranks tie. {enough} seeds each could."
