@@ -64,7 +64,8 @@ def _model(root: Path, board: Board, n: int, row: Row) -> dict[str, Any]:
         "image": _image(root / FOLDER / board.data / f"{first['model']}.png"),
         "curve": Markup(charts.curves(row.runs, group.primary, title)),
         "runs": [_run(run, group.primary) for run in row.runs], "metric": title,
-        "provenance": _provenance(row), "config": sorted((k, _text(v)) for k, v in first["config"].items() if k != "seed"),
+        "provenance": _provenance(row),
+        "config": sorted((k, _text(v)) for k, v in first["config"].items() if k != "seed"),
     }  # fmt: skip
 
 
