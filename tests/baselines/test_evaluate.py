@@ -115,7 +115,7 @@ def test_the_sanity_rows_stand_in_their_known_order(digits: data.Images) -> None
     fid = {name: row["fid"]["value"] for name, row in rows.items()}
     assert fid["real"] == min(fid.values())
     assert fid["mean_image"] == max(fid.values())
-    assert rows["mean_image"]["vendi"]["value"] == pytest.approx(1)
+    assert rows["mean_image"]["vendi"]["value"] == pytest.approx(1, rel=1e-4)
     assert rows["planted_collapse"]["recall"]["value"] < 0.6 * rows["real"]["recall"]["value"]
     copies = sanity_samples("memoriser", digits, 50, 0).content
     assert all((digits.pixels == copy).flatten(1).all(1).any() for copy in copies)
