@@ -20,7 +20,7 @@ from ganeval.cli import cli
 from ganeval.errors import GanevalError
 from ganeval.leaderboard import anchors, build, check, write
 from ganeval.leaderboard.cells import number
-from tests.planted_records import (
+from tests.planted_records import by_error, (
     BUDGET,
     COLLAPSED,
     EVALUATION,
@@ -99,7 +99,7 @@ OTHER_PROTOCOLS = {
     "network": {"network": "mlp_wide"},
     "data": {"data_sha256": "f" * 64},
     "options": {"metrics": {"fid": metric(1.0, "FD (points)", options={"k": 3})}},
-    "kind": {"kind": "classifier", "metrics": {"test_error": metric(1.0, "Test error (%)")}},
+    "kind": by_error(1.0),
 }
 
 
@@ -196,7 +196,7 @@ def test_numbers_have_the_digits_they_deserve(value: float, error: float | None,
 
 def everything() -> list[dict[str, Any]]:
     runs = [*models(nsgan=GOOD, wgan_gp=BAD), failed("gan", 0), sanity("real", 0.5), record("gan", 1, data="grid25")]
-    return [*runs, record("lenet", 0, data="mnist", kind="classifier", metrics={"test_error": metric(0.9, "Error")})]
+    return [*runs, record("lenet", 0, data="mnist", **by_error(0.9))]
 
 
 def shuffled(document: Any, order: random.Random) -> Any:
