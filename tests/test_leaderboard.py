@@ -20,10 +20,11 @@ from ganeval.cli import cli
 from ganeval.errors import GanevalError
 from ganeval.leaderboard import anchors, build, check, write
 from ganeval.leaderboard.cells import number
-from tests.planted_records import by_error, (
+from tests.planted_records import (
     BUDGET,
     COLLAPSED,
     EVALUATION,
+    by_error,
     failed,
     metric,
     models,
