@@ -16,6 +16,7 @@ from ganeval.errors import GanevalError, unknown
 from ganeval.leaderboard import records
 from ganeval.registry import BASELINES, get_baseline, load_plugins
 from ganeval_baselines import data as datasets
+from ganeval_baselines.cluster import workers
 from ganeval_baselines.data import Images, Mixture
 from ganeval_baselines.evaluate import Judge, judge_of, sample_size
 from ganeval_baselines.perform import failure, perform, perform_sanity
@@ -100,9 +101,11 @@ def bench(
     budget: int | None = None,
     jobs: int = 1,
     backend: str = "loky",
+    cluster: str | None = None,
     device: str = "cpu",
     extractor: str = "auto",
     data_root: Path | None = None,
+    download: bool = False,
     told: Callable[[str], object] = lambda _: None,
 ) -> dict[str, str]:
     """Runs what of the suite has no record yet; returns {job: what came of it} for every job.
@@ -111,7 +114,7 @@ def bench(
     Raises GanevalError, before anything is run, for an unknown model, one that the data do not allow, or a record
     of another configuration in the way.
     """
-    data = datasets.load(suite.data, data_root=data_root)
+    data = datasets.load(suite.data, data_root=data_root, download=download)
     judge = judge_of(data, extractor)
     numbers = range(suite.seeds if seeds is None else seeds)
     chosen = [get_baseline(name).name for name in models] or suite.models or applicable(data)
@@ -119,12 +122,13 @@ def bench(
     wanted = [*(Sanity(name, data, seed, sample_size(judge)) for seed in numbers for name in TITLES), *wanted]
     came = {name_of(job): "was there" for job in wanted if _finished(job, places.records)}
     todo = [job for job in wanted if name_of(job) not in came]
-    results = joblib.Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered")(
-        joblib.delayed(_one)(job, judge, places, device, jobs) for job in todo
-    )
-    for done, (name, outcome) in enumerate(results, 1):
-        came[name] = outcome
-        told(f"{done}/{len(todo)} {name}: {outcome}")
+    with workers(backend, jobs, cluster):
+        results = joblib.Parallel(return_as="generator_unordered")(
+            joblib.delayed(_one)(job, judge, places, device, jobs) for job in todo
+        )
+        for done, (name, outcome) in enumerate(results, 1):
+            came[name] = outcome
+            told(f"{done}/{len(todo)} {name}: {outcome}")
     return came
 
 

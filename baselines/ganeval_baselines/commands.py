@@ -9,25 +9,27 @@ import click
 
 from ganeval.errors import GanevalError
 
-BACKENDS = ("loky", "threading", "dask", "ray")
+BACKENDS = ("loky", "dask", "ray")
+DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set into --data-root first.")
 
 
 @click.command()
 @click.argument("model")
-@click.option("--data", required=True, help="A data set, or a folder of images; see `ganeval list datasets`.")
+@click.option("--data", required=True, help="ring8, grid25, digits, mnist, ..., a folder or zip of images.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Default: runs/DATA/MODEL-seedSEED")
 @click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that the discriminator sees.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Changes the model's recipe. Repeatable.")
 @click.option("--extractor", default="auto", show_default=True, help="For the scores; see `ganeval list extractors`.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
+@DOWNLOAD
 @click.option("--image-size", type=click.IntRange(min=8), help="Crop and resize a folder's images to this side.")
 @click.option("--tensorboard", is_flag=True, help="Also write the log for TensorBoard.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def train(
     model: str, data: str, seed: int, out: Path | None, budget: int | None, changes: tuple[str, ...], extractor: str,
-    device: str, data_root: Path | None, image_size: int | None, tensorboard: bool, quiet: bool,
+    device: str, data_root: Path | None, download: bool, image_size: int | None, tensorboard: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train the reference MODEL, and score what it makes.
 
@@ -37,6 +39,7 @@ def train(
     ganeval train wgan_gp --data ring8
     ganeval train dcgan --data mnist --data-root ./data --set width=64
     """
+    from ganeval.features import pick_device
     from ganeval_baselines import bench as suites
     from ganeval_baselines import board
     from ganeval_baselines import data as datasets
@@ -46,12 +49,13 @@ def train(
     from ganeval_baselines.train import plan
 
     given = dict(_setting(text) for text in changes)
-    loaded = datasets.load(data, data_root=data_root, image_size=image_size)
+    loaded = datasets.load(data, data_root=data_root, image_size=image_size, download=download)
     run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
     folder = out or Path("runs") / suites.name_of(run)
     judge = judge_of(loaded, extractor)
     also = board.tensorboard(folder) if tensorboard else lambda _: None
-    record = perform(run, folder, judge, device=device, progress=sys.stderr.isatty() and not quiet, also=also)
+    where = str(pick_device(device))
+    record = perform(run, folder, judge, device=where, progress=sys.stderr.isatty() and not quiet, also=also)
     write(record, folder / "record.json")
     click.echo(f"{suites.name_of(run)}: {describe(record)}")
     click.echo(f"in {folder}: record.json, samples.npz, samples.png, checkpoint.pt, log.jsonl", err=True)
@@ -70,28 +74,33 @@ def _setting(text: str) -> tuple[str, str]:
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds 0 to N - 1. Default: the suite's.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Runs at a time, one thread each; -1: all cores.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="loky", show_default=True)
+@click.option("--cluster", metavar="ADDRESS", help="Of a running Dask or Ray cluster; else one is started here.")
 @click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that each discriminator sees.")
 @click.option("--extractor", default="auto", show_default=True, help="For the scores; see `ganeval list extractors`.")
-@click.option("--device", default="cpu", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--records", type=click.Path(path_type=Path), default=Path("leaderboards/records"), show_default=True)
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
+@DOWNLOAD
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def bench(
-    suite: str, models: str | None, seeds: int | None, jobs: int, backend: str, budget: int | None, extractor: str,
-    device: str, records: Path, runs: Path, data_root: Path | None, quiet: bool,
+    suite: str, models: str | None, seeds: int | None, jobs: int, backend: str, cluster: str | None,
+    budget: int | None, extractor: str, device: str, records: Path, runs: Path, data_root: Path | None,
+    download: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Train a SUITE of reference models, several seeds each, and write a record of every run.
 
     SUITE is ring8, grid25, digits, mnist, or any data set or folder of images. Runs that have a record are
     skipped, runs that were cut off go on. Then: ganeval leaderboard
     """
+    from ganeval.features import pick_device
     from ganeval_baselines import bench as suites
 
     outcomes = suites.bench(
         suites.suite_of(suite), suites.Places(records, runs),
         models=[name for name in (models or "").split(",") if name], seeds=seeds, budget=budget, jobs=jobs,
-        backend=backend, device=device, extractor=extractor, data_root=data_root,
+        backend=backend, cluster=cluster, device=str(pick_device(device)), extractor=extractor, data_root=data_root,
+        download=download,
         told=lambda line: None if quiet else click.echo(line, err=True),
     )  # fmt: skip
     failed = [name for name, outcome in outcomes.items() if outcome.startswith("failed")]

@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate
 from ganeval.datasets import DATASETS
 from ganeval.errors import GanevalError, unknown
 from ganeval.images import ImageSet, open_images
+from ganeval.images.named import fetch
 
 HELD_OUT = 10
 """Of an image folder, one image in this many is held out to score against."""
@@ -157,9 +158,12 @@ STACKED = {"stacked_mnist": "mnist"}
 NAMES = (*MIXTURES, *DATASETS, *STACKED)
 
 
-def load(name: str, *, data_root: Path | None = None, image_size: int | None = None) -> Mixture | Images:
+def load(
+    name: str, *, data_root: Path | None = None, image_size: int | None = None, download: bool = False
+) -> Mixture | Images:
     """The train split of a data set (see NAMES), or nine tenths of an image folder, zip, npz or npy.
 
+    download: fetches a named data set's files into data_root first.
     Raises GanevalError for an unknown name or images of mixed sizes, UnobtainableError where the files are not here.
     """
     key = name.lower().replace("-", "_")
@@ -167,6 +171,8 @@ def load(name: str, *, data_root: Path | None = None, image_size: int | None = N
         return MIXTURES[key]()
     if key in STACKED or key in DATASETS:
         base = STACKED.get(key, key)
+        if download:
+            fetch(base, data_root)
         opened = open_images(f"{base}:train", data_root=data_root)
         held_out = open_images(f"{base}:test", data_root=data_root)
         return _images(key, opened, held_out, image_size, stacked=3 if key in STACKED else 1)

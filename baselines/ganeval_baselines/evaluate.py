@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -241,8 +240,7 @@ def final_rows(model: GAN, judge: Judge, seed: int) -> tuple[Rows, Samples]:
     return rows, sets[0]
 
 
-def curve_row(model: GAN, judge: Judge, seed: int) -> Mapping[str, float]:
-    """The few numbers that are followed during training, from fewer samples than the record's."""
-    samples = draw(model, judge.data, min(sample_size(judge), CURVE_IMAGES), seed, 2**34)
+def curve_row(samples: Samples, judge: Judge, seed: int) -> dict[str, float]:
+    """The number that is followed during training, from fewer samples than the record's."""
     rows = rows_of(samples, judge, seed, (judge.primary,))
     return {name: row["value"] for name, row in rows.items() if row["value"] is not None}

@@ -31,15 +31,15 @@ def perform(
 ) -> dict[str, Any]:
     """Trains the run in `folder`, or takes up its checkpoint there, and returns its record.
 
-    Writes samples.npz (arr_0, and labels where they were asked for) and samples.png beside the checkpoint.
+    Writes samples.npz (arr_0, and labels where they were asked for) and samples.png beside the checkpoint, and a
+    picture at each look on the way, of the same latents.
     also: told every line of the log. A run whose loss is not finite gives a record of status "diverged".
     """
 
     def look(state: State) -> dict[str, float]:
-        if progress:
-            few = evaluate.draw(state.sampler, run.data, pictures.CELLS**2, run.seed, 2**35)
-            pictures.save(few.content, folder / "latest.png", run.data)
-        return dict(evaluate.curve_row(state.sampler, judge, run.seed))
+        few = evaluate.draw(state.sampler, run.data, evaluate.CURVE_IMAGES, run.seed, 2**34)
+        pictures.save(few.content, folder / f"step{state.step:07d}.png", run.data)
+        return evaluate.curve_row(few, judge, run.seed)
 
     state = train(
         run, folder, device=device, progress=progress, look=look, look_every=max(1, run.steps // LOOKS), also=also

@@ -38,6 +38,36 @@ def open_named(name: str, split: str, source: str, data_root: str | Path | None)
     return replace(images, class_names=classes, extractor=info.extractor)
 
 
+def fetch(name: str, data_root: str | Path | None) -> None:
+    """Downloads a named data set, by torchvision's own loader, which checks the files it gets, into data_root.
+
+    Raises GanevalError without a place to put it, UnobtainableError with the URL where it can't be had.
+    """
+    import torchvision.datasets
+
+    info = DATASETS[name]
+    root = data_root or os.environ.get("GANEVAL_DATA")
+    if info.loader is None:
+        return
+    if not root:
+        raise GanevalError(f"where should {name} go? Say --data-root FOLDER, or set GANEVAL_DATA")
+    if os.environ.get("GANEVAL_OFFLINE"):
+        raise UnobtainableError(f"{name} is not fetched while GANEVAL_OFFLINE is set; its files are at {info.url}")
+    try:
+        for split in info.splits:
+            getattr(torchvision.datasets, info.loader)(root, download=True, **_which(name, split))
+    except (RuntimeError, OSError, ValueError) as error:
+        raise UnobtainableError(
+            f"{name} can't be fetched ({str(error).splitlines()[0]}); download it from {info.url} "
+            f"in torchvision's layout into {root}"
+        ) from None
+
+
+def _which(name: str, split: str) -> dict[str, Any]:
+    """How torchvision's loader of a data set is told the split."""
+    return {"split": split} if name in ("svhn", "stl10") else {"train": split == "train"}
+
+
 def _digits(split: str) -> tuple[np.ndarray, np.ndarray]:
     """uint8 (N, 8, 8): the 17 grey levels spread over 0 to 255."""
     from sklearn.datasets import load_digits
@@ -60,9 +90,8 @@ def _torchvision(name: str, split: str, data_root: str | Path | None) -> tuple[n
             f"{name} is not part of ganeval: download it from {info.url} in torchvision's layout, "
             "and say where it lies with --data-root FOLDER or GANEVAL_DATA"
         )
-    which: dict[str, Any] = {"split": split} if name in ("svhn", "stl10") else {"train": split == "train"}
     try:
-        data = getattr(torchvision.datasets, str(info.loader))(root, download=False, **which)
+        data = getattr(torchvision.datasets, str(info.loader))(root, download=False, **_which(name, split))
     except (RuntimeError, OSError, ValueError) as error:
         raise UnobtainableError(
             f"{name} can't be read from {root} ({str(error).splitlines()[0]}); download it from {info.url} "

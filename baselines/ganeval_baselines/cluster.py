@@ -1,0 +1,48 @@
+"""Where the runs of a bench go: this machine's processes, or a Dask or Ray cluster by joblib's own backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import joblib
+
+from ganeval.errors import GanevalError
+
+BACKENDS = ("loky", "dask", "ray")
+"""Processes all: threads would share torch's global random state, and no run would be a function of its seed."""
+
+
+@contextmanager
+def workers(backend: str, jobs: int, address: str | None) -> Iterator[None]:
+    """joblib's backend for the time of a block.
+
+    address: of a running cluster; without one, Dask and Ray start their own on this machine, with `jobs` workers.
+    Raises GanevalError where the backend's package is not installed.
+    """
+    if backend == "loky":
+        with joblib.parallel_config(backend="loky", n_jobs=jobs):
+            yield
+    elif backend == "dask":
+        try:
+            from distributed import Client
+        except ImportError:
+            raise GanevalError("--backend dask needs its package: pip install 'ganeval[dask]'") from None
+        own = {} if address else {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+        with Client(address, **own), joblib.parallel_config(backend="dask"):
+            yield
+    elif backend == "ray":
+        try:
+            import ray
+            from ray.util.joblib import register_ray
+        except ImportError:
+            raise GanevalError("--backend ray needs its package: pip install 'ganeval[ray]'") from None
+        ray.init(address=address, **({} if address else {"num_cpus": jobs}))
+        register_ray()
+        try:
+            with joblib.parallel_config(backend="ray", n_jobs=jobs):
+                yield
+        finally:
+            ray.shutdown()
+    else:
+        raise GanevalError(f"unknown backend {backend!r}; known: {', '.join(BACKENDS)}")
