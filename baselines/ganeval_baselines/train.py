@@ -35,6 +35,9 @@ LOG_EVERY = 100
 
 CHECKPOINT_SECONDS = 30.0
 
+NOISE, WEIGHTS = 2**32 - 1, 2**32 - 2
+"""What a random stream is for, beside the data's own: a step's noise, the initial weights."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -136,7 +139,7 @@ class State:
 
 def build(run: Run, device: torch.device) -> State:
     """The freshly initialised model of a run, and its optimisers."""
-    torch.manual_seed(stream(run.seed))
+    torch.manual_seed(stream(run.seed, 0, WEIGHTS))
     model = get_baseline(run.model).fn(run.data, run.settings).to(device)
     average = deepcopy(model).requires_grad_(False) if run.settings.ema else None
     model.optimisers = {player: _optimiser(model, player, run.settings) for player in model.players}
@@ -215,7 +218,8 @@ def _step(state: State, run: Run, sums: dict[str, Any], device: torch.device) ->
     model, settings = state.model, run.settings
     batch = run.data.batch(run.seed, state.step, settings.batch_size)
     batch = Batch(batch.real.to(device), None if batch.labels is None else batch.labels.to(device))
-    _seed(stream(run.seed, state.step), device)
+    # A stream beside the data's, (seed, step): from the same one, the latents would repeat the batch's own noise.
+    _seed(stream(run.seed, state.step, NOISE), device)
     scale = 1 - state.step / run.steps if settings.decay == "linear" else 1.0
     if not model.training:
         model.train()
