@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 import zipfile
 from collections.abc import Callable, Mapping
@@ -198,10 +199,12 @@ def train(
             bar.update()
             state.seconds = before + time.monotonic() - began
             last = state.step == run.steps
-            if last or state.step % LOG_EVERY == 0:
+            looks = look and look_every and (last or state.step % look_every == 0)
+            # Before every look too: samples that are not finite have no score.
+            if last or looks or state.step % LOG_EVERY == 0:
                 _log(state, run, sums, log)
                 sums = {}
-            if look and look_every and (last or state.step % look_every == 0) and not state.diverged:
+            if look and looks and not state.diverged:
                 log.write({"step": state.step, "examples": _examples(state, run), "metrics": look(state)})
             if last or state.diverged or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _save(state, run, folder / "checkpoint.pt")
@@ -264,7 +267,9 @@ def _move_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 def _log(state: State, run: Run, sums: dict[str, Any], log: Log) -> None:
     means = {name: float(total) / count for name, (total, count) in sums.items()}
-    bad = [name for name, value in means.items() if value != value or abs(value) == float("inf")]
+    bad = [name for name, value in means.items() if not math.isfinite(value)]
+    # The last step's own gradient shows in no loss.
+    bad += [name for name, weight in state.model.named_parameters() if not bool(weight.isfinite().all())]
     if bad:
         state.diverged = f"{bad[0]} is not finite by step {state.step}"
     terms = {name: None if name in bad else value for name, value in means.items()}
