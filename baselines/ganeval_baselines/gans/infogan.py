@@ -93,7 +93,14 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def mutual_information(self, n: int) -> float:
-        """The lower bound log K - CE(c, Q(G(z, c))) on the categorical code's information, over n samples, in nats."""
+        """The lower bound log K - CE(c, Q(G(z, c))) on the categorical code's information, over n samples, in nats.
+
+        In evaluation mode, on a random stream of its own: a trained model has one value, however it was come by.
+        """
+        was = self.training
+        self.eval()
+        torch.manual_seed(n)
         kinds, along = self.codes(n)
         guess = self.recogniser(self.discriminator.trunk(self.from_codes(kinds, along)))
+        self.train(was)
         return math.log(self.settings.codes) - float(cross_entropy(guess[:, : self.settings.codes], kinds))
