@@ -79,6 +79,8 @@ def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: 
     family(data.shape)
     if examples < 1:
         raise GanevalError(f"the budget is {examples} examples; give 1 or more")
+    if seed < 0:
+        raise GanevalError(f"the seed is {seed}; give 0 or more")
     return Run(row.name, data, seed, examples, _changed(recipe_of(row, data), changes or {}, row.name))
 
 
@@ -114,10 +116,13 @@ def _parsed(text: str, kind: Any, what: str) -> Any:
         return None
     wanted = next(k for k in kinds if k is not type(None))
     try:
-        return {"true": True, "false": False}[text.lower()] if wanted is bool else wanted(text)
+        value = {"true": True, "false": False}[text.lower()] if wanted is bool else wanted(text)
     except (ValueError, KeyError):
         name = {bool: "true or false", int: "a whole number", float: "a number"}.get(wanted, wanted.__name__)
         raise GanevalError(f"{what} must be {name}, got {text!r}") from None
+    if not 0 <= value < math.inf:
+        raise GanevalError(f"{what} must be 0 or more, got {text!r}")
+    return value
 
 
 @dataclass
