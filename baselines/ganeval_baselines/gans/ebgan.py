@@ -40,7 +40,8 @@ class EBGAN(GAN):
     D: E(x) + max(0, m - E(G(z))); G: E(G(z)) + 0.1 mean cos^2 of the codes of different samples. E is the
     reconstruction's mean squared error, and gradients pass through both of its sides.
     Not for 2-D mixtures: an autoencoder of points either copies them all or keeps a curve.
-    Differs from the paper: the suite's networks; the margin on their scale.
+    Differs from the paper: the suite's networks; E is the mean of squares, not the norm, and the margin is on its
+    scale.
     """
 
     recipe = EBGANRecipe()
