@@ -8,10 +8,13 @@ see the same batches. The budget is counted in examples that the first player (a
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
+import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -321,12 +324,25 @@ def _save(state: State, run: Run, path: Path) -> None:
         raise GanevalError(f"could not write {path}: {error.strerror}; the last checkpoint is whole") from error
 
 
-def _restore(state: State, run: Run, path: Path, device: torch.device) -> None:
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    """What a checkpoint holds, once its checksums are right: torch itself loads a file with a flipped bit."""
+    file = io.BytesIO(path.read_bytes())
+    damage: object
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        config = content["config"]
-    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise GanevalError(f"{path} is no whole checkpoint ({type(error).__name__}); delete it to begin anew") from None
+        with zipfile.ZipFile(file) as archive:
+            damage = archive.testzip()
+        file.seek(0)
+        content = None if damage else torch.load(file, map_location=device, weights_only=True)
+        if isinstance(content, dict) and "config" in content:
+            return content
+    except (zipfile.BadZipFile, zlib.error, struct.error, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        damage = error
+    raise GanevalError(f"{path} is no whole checkpoint ({damage or 'no configuration'}); delete it to begin anew")
+
+
+def _restore(state: State, run: Run, path: Path, device: torch.device) -> None:
+    content = _read(path, device)
+    config = content["config"]
     differs = [key for key in {**config, **run.config()} if config.get(key) != run.config().get(key)]
     if differs:
         key = differs[0]
