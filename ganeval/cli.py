@@ -203,6 +203,33 @@ def list_(what: str) -> None:
 
 
 @cli.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is not what the records say.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboards"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Holds records/<data>/<model>-seed<k>.json; the tables and index.html go there.",
+)
+def leaderboard(names: tuple[str, ...], check: bool, root: Path) -> int:
+    """Make the tables of the data sets NAME (all) and the page of all from the run records."""
+    from ganeval import leaderboard as boards
+
+    files = boards.build(root, names or None)
+    if check:
+        found = boards.check(root, files)
+        for line in found:
+            click.echo(line, err=True)
+        return GATE_FAILED if found else 0
+    boards.write(root, files)
+    for name in files:
+        click.echo(f"wrote {root / name}", err=True)
+    return 0
+
+
+@cli.command()
 def doctor() -> None:
     """Versions, devices, caches, and which weights are here."""
     from ganeval.doctor import examine

@@ -16,7 +16,7 @@ LAYERS = [
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference"},
     {"collapse"},
-    {"evaluate", "advice", "report", "classes", "scoring"},
+    {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
     {"listing", "doctor", "demo"},
     {"cli", "terminal", "__main__"},
 ]

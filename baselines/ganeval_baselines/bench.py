@@ -11,9 +11,9 @@ from typing import Any
 
 import joblib
 import torch
-from ganeval.leaderboard import records
 
 from ganeval.errors import GanevalError, unknown
+from ganeval.leaderboard import records
 from ganeval.registry import BASELINES, get_baseline, load_plugins
 from ganeval_baselines import data as datasets
 from ganeval_baselines.data import Images, Mixture

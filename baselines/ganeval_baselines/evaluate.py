@@ -33,8 +33,12 @@ METRICS = (
     "fid", "fid_debiased", "kid", "inception_score", "mode_score", "precision", "recall", "density", "coverage",
     "one_nn_accuracy", "vendi",
 )  # fmt: skip
-POINT_METRICS = ("fid", "precision", "recall", "density", "coverage", "one_nn_accuracy")
-CURVE_METRICS = ("fid",)
+POINT_METRICS = ("emd", "precision", "recall", "density", "coverage", "one_nn_accuracy")
+"""In the plane the exact Wasserstein distance can be had, and sees what a Fréchet distance of two moments can't."""
+
+PRIMARY = {"points": "emd", "images": "fid"}
+"""The metric that is followed during training."""
+
 CURVE_IMAGES = 1000
 
 OWN = {
@@ -208,6 +212,17 @@ def sample_size(judge: Judge) -> int:
     return STACKED if isinstance(data, Images) and data.stacked > 1 else judge.n
 
 
+def verdict_on(samples: Samples, judge: Judge, seed: int) -> dict[str, Any] | None:
+    """The collapse verdict of a record, with the names of the missing modes; None for Stacked MNIST, which counts."""
+    if isinstance(judge.data, Images) and judge.data.stacked > 1:
+        return None
+    report = ganeval.collapse_test(judge.features(samples), judge.real, seed=seed)
+    return {
+        "verdict": report.verdict, "kinds": list(report.kinds), "p_value": report.p_value,
+        "missing": [mode.name for mode in report.missing], "reasons": list(report.reasons),
+    }  # fmt: skip
+
+
 def final_rows(model: GAN, judge: Judge, seed: int) -> tuple[Rows, Samples]:
     """The rows of the first sample set, `evaluation_sd` over SAMPLING_SEEDS of them, and that first set."""
     n = sample_size(judge)
@@ -225,5 +240,6 @@ def final_rows(model: GAN, judge: Judge, seed: int) -> tuple[Rows, Samples]:
 def curve_row(model: GAN, judge: Judge, seed: int) -> Mapping[str, float]:
     """The few numbers that are followed during training, from fewer samples than the record's."""
     samples = draw(model, judge.data, min(sample_size(judge), CURVE_IMAGES), seed, 2**34)
-    rows = rows_of(samples, judge, seed, CURVE_METRICS)
+    primary = PRIMARY["points" if isinstance(judge.data, Mixture) else "images"]
+    rows = rows_of(samples, judge, seed, (primary,))
     return {name: row["value"] for name, row in rows.items() if row["value"] is not None}

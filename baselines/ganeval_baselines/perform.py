@@ -40,8 +40,9 @@ def perform(run: Run, folder: Path, judge: Judge, *, device: str = "cpu", progre
         return {**result, "status": "diverged", "reason": state.diverged}
     began = time.monotonic()
     rows, samples = evaluate.final_rows(state.sampler, judge, run.seed)
+    result |= {"metrics": rows, "collapse": evaluate.verdict_on(samples, judge, run.seed)}
+    result["samples_sha256"] = samples.sha256
     result["seconds"]["evaluate"] = round(time.monotonic() - began, 1)
-    result |= {"metrics": rows, "samples_sha256": samples.sha256}
     result["curve"] = [line for line in Log(folder / "log.jsonl").lines() if "metrics" in line]
     _keep(samples, folder, run.data)
     return result
@@ -54,6 +55,7 @@ def perform_sanity(name: str, data: Mixture | Images, seed: int, folder: Path, j
     how = record.evaluation_by(judge, len(samples.content), 1)
     result = record.frame(sanity_config(name, data, n, seed), kind="sanity", title=TITLES[name], evaluation=how)
     result |= {"metrics": evaluate.rows_of(samples, judge, seed), "samples_sha256": samples.sha256}
+    result["collapse"] = evaluate.verdict_on(samples, judge, seed)
     _keep(samples, folder, data)
     return result
 

@@ -1,4 +1,4 @@
-"""The record of a run: one JSON document, from which leaderboards are made. docs/records.md says what each key means."""
+"""The record of a run: one JSON document, of which leaderboards are made. docs/records.md says what the keys mean."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def describe(record: dict[str, Any]) -> str:
     """A record in a few words."""
     if record["status"] != "ok":
         return f"{record['status']}: {record['reason']}"
-    shown = ("modes", "high_quality", "fid", "coverage", "test_error")
+    shown = ("modes", "high_quality", "emd", "fid", "coverage", "test_error")
     rows = [record["metrics"][name] for name in shown if name in record["metrics"]]
     numbers = ", ".join(f"{row['title']} {row['value']:.4g}" for row in rows)
     return f"{numbers} ({record['seconds'].get('train', 0):.0f} s)"

@@ -202,7 +202,7 @@ def train(
     sums: dict[str, Any] = {}
     with bar:
         while state.step < run.steps and not state.diverged:
-            _step(state, run, sums, where)
+            one_step(state, run, sums, where)
             state.step += 1
             bar.update()
             state.seconds = before + time.monotonic() - began
@@ -224,7 +224,7 @@ def _examples(state: State, run: Run) -> int:
     return state.step * run.settings.batch_size
 
 
-def _step(state: State, run: Run, sums: dict[str, Any], device: torch.device) -> None:
+def one_step(state: State, run: Run, sums: dict[str, Any], device: torch.device) -> None:
     """Step number state.step: each player that is due moves once, on the same batch."""
     model, settings = state.model, run.settings
     batch = run.data.batch(run.seed, state.step, settings.batch_size)

@@ -1,0 +1,247 @@
+"""The page: self-contained, the same for everybody, and working in a real browser with and without JavaScript."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from ganeval.leaderboard import build
+from ganeval.leaderboard.axes import axis, tick_text
+from tests.planted_records import COLLAPSED, failed, metric, png, put, record, sanity
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update", "--hide-scrollbars"]  # fmt: skip
+browser = pytest.mark.skipif(not CHROMIUM, reason="no chromium here; Debian's package is `chromium`")
+
+MODELS = {"nsgan": 1.0, "wgan_gp": 4.0, "lsgan": 2.5}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three models of five seeds, one of them with failures, sanity rows, thumbnails."""
+    for model, base in MODELS.items():
+        for seed in range(5):
+            measured = {
+                "fid": metric(base + 0.1 * seed, "FD (points)"),
+                "modes": metric(8 - (seed + int(base)) % 3, "Modes", "higher"),
+                "high_quality": metric(0.9 - 0.1 * base, "High quality", "higher"),
+            }
+            put(tmp_path, record(model, seed, metrics=measured, collapse=COLLAPSED if seed == 1 else None))
+    put(tmp_path, failed("lsgan", 5, reason="<script>alert('x')</script> & NaN"), sanity("real", 0.5))
+    (tmp_path / "records/ring8/nsgan.png").write_bytes(png())
+    return tmp_path
+
+
+class Page(HTMLParser):
+    """What the markup holds: the tags with their attributes, the ids, the text of each table cell."""
+
+    VOID = ("meta", "link", "img", "input", "line", "circle", "polyline")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def text(root: Path) -> str:
+    return build(root)["index.html"].decode()
+
+
+def test_the_markup_is_well_formed_and_every_link_within_has_an_end(root: Path) -> None:
+    page = Page(text(root))
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"][1:] for tag, a in page.tags if tag == "a" and a["href"].startswith("#")}
+    targets |= {a["aria-labelledby"] for _, a in page.tags if "aria-labelledby" in a}
+    assert targets <= set(ids)
+
+
+def test_nothing_is_loaded_from_elsewhere(root: Path) -> None:
+    page = Page(text(root))
+    loading = [(tag, a[key]) for tag, a in page.tags for key in ("src", "srcset", "data", "action") if key in a]
+    loading += [(tag, a["href"]) for tag, a in page.tags if tag != "a" and "href" in a]
+    assert loading
+    assert all(value.startswith("data:") for _, value in loading), loading
+    assert "url(" not in text(root)
+    assert "@import" not in text(root)
+    policy = next(a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
+    assert "default-src 'none'" in policy
+
+
+def test_tables_and_figures_name_themselves(root: Path) -> None:
+    page = Page(text(root))
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("caption") == tags.count("table")
+    assert all(a.get("scope") in ("col", "row") for tag, a in page.tags if tag == "th")
+    assert all(a.get("aria-label") and a.get("role") == "img" for tag, a in page.tags if tag == "svg")
+    assert all(a.get("alt") for tag, a in page.tags if tag == "img")
+    assert tags.count("svg") == 2 + 3, "seeds, quality against diversity, and a curve for each of three models"
+    assert tags.count("h1") == 1
+
+
+def test_what_a_record_says_is_text_and_never_markup(root: Path) -> None:
+    assert "<script>alert" not in text(root)
+    assert "&lt;script&gt;alert" in text(root)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.1: (L1 + 0.05) / (L2 + 0.05) of the relative luminances."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_has_contrast_in_light_and_dark(root: Path) -> None:
+    schemes = [
+        dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", text(root), re.S)
+    ]
+    assert len(schemes) == 2
+    for colours in schemes:
+        for ink in ("ink", "faint", "accent", "alarm"):
+            for paper in ("paper", "wash"):
+                assert contrast(colours[ink], colours[paper]) >= 4.5, (ink, paper)
+
+
+@pytest.mark.parametrize(
+    ("values", "log", "ticks"),
+    [([0, 10], False, [0, 2, 4, 6, 8, 10]), ([1, 1000], True, [1, 10, 100, 1000]),
+     ([1, 9], True, [1, 2, 5, 10]), ([0.5, 3], False, [0.5, 1, 1.5, 2, 2.5, 3]),
+     ([-5, 500], False, [0, 100, 200, 300, 400, 500])],
+)  # fmt: skip
+def test_axes_have_round_ticks_and_keep_their_values_inside(values: list[float], log: bool, ticks: list[float]) -> None:
+    found = axis(values, 100, 400)
+    assert found.log == log
+    assert found.ticks() == pytest.approx(ticks)
+    assert all(100 < found.at(value) < 400 for value in values)
+    assert found.at(values[0]) < found.at(values[1])
+
+
+def test_one_value_alone_has_an_axis() -> None:
+    for value in (0.0, 3.0, -2.0):
+        assert axis([value], 0, 1).at(value) == pytest.approx(0.5)
+
+
+def test_ticks_are_short() -> None:
+    assert [tick_text(x) for x in (0, 0.1 + 0.2, 5000, 20_000, 1_500_000, -0.0)] == [
+        "0",
+        "0.3",
+        "5000",
+        "20k",
+        "1.5M",
+        "0",
+    ]
+
+
+def dump(page: Path, tmp_path: Path, *options: str) -> str:
+    """The page's markup after its scripts ran, from a headless browser with a profile of its own."""
+    command = [CHROMIUM, *QUIET, *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def first_column(markup: str) -> list[str]:
+    body = re.search(r'<tbody class="ranked">(.*?)</tbody>', markup, re.S)
+    assert body
+    return re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', body[1])
+
+
+CLICK = """<script>
+const headers = [...document.querySelectorAll("table.board thead th")];
+const modes = headers.find((th) => th.textContent === "Modes");
+modes.querySelector("button").click();
+const rows = () => [...document.querySelectorAll("tbody.ranked tr")].map((tr) => tr.cells[0].textContent).join(" ");
+const up = rows();
+modes.querySelector("button").click();
+const state = headers.map((th) => th.getAttribute("aria-sort")).join(" ");
+const input = document.querySelector(".filter input");
+input.value = " wgan";
+input.dispatchEvent(new Event("input"));
+const visible = [...document.querySelectorAll("tr[data-model]")].filter((tr) => tr.offsetParent);
+const shown = visible.map((tr) => tr.cells[0].textContent);
+const wide = document.documentElement.scrollWidth;
+document.title = JSON.stringify({up, down: rows(), state: state.trim(), shown, wide});
+</script></body>"""
+
+
+@browser
+def test_headers_sort_and_the_box_filters(root: Path, tmp_path: Path) -> None:
+    page = tmp_path / "clicked.html"
+    page.write_text(text(root).replace("</body>", CLICK))
+    title = re.search(r"<title>(.*?)</title>", dump(page, tmp_path, "--window-size=1280,900"))
+    assert title
+    found = json.loads(title[1].replace("&quot;", '"'))
+    # Mean modes: nsgan 7, 6, 8, 7, 6: 6.8; wgan_gp the same; lsgan 6, 8, 7, 6, 8: 7.
+    assert found["up"] == "NSGAN WGAN-GP LSGAN"
+    assert found["down"] == "LSGAN NSGAN WGAN-GP"
+    assert found["state"] == "descending"
+    assert found["shown"] == ["WGAN-GP"]
+    assert found["wide"] <= 1280
+
+
+def asked(markup: str, tmp_path: Path) -> set[str]:
+    """The addresses that a page, and not the browser on its own account, asked the network for."""
+    page, log = tmp_path / "page.html", tmp_path / "net.json"
+    page.write_text(markup)
+    dump(page, tmp_path, f"--log-net-log={log}")
+    found = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
+    return {params["url"] for params in found if params.get("initiator", "not an origin") != "not an origin"}
+
+
+@browser
+def test_the_page_asks_the_network_for_nothing_and_could_not(root: Path, tmp_path: Path) -> None:
+    planted = text(root).replace("<main>", '<main><img alt="" src="http://127.0.0.1:9/planted.png">')
+    assert asked(text(root), tmp_path) == set()
+    assert asked(planted, tmp_path) == set(), "the page's own policy forbids it"
+    policy = r"<meta http-equiv=.Content-Security-Policy.*?>"
+    assert asked(re.sub(policy, "", planted), tmp_path) == {"http://127.0.0.1:9/planted.png"}, "the log tells"
+
+
+@browser
+def test_the_page_is_whole_without_javascript(root: Path, tmp_path: Path) -> None:
+    page = tmp_path / "silent.html"
+    page.write_text(re.sub(r"<script>.*?</script>", "", text(root), flags=re.S))
+    markup = dump(page, tmp_path)
+    assert first_column(markup) == ["NSGAN", "LSGAN", "WGAN-GP"]
+    assert "1/6" in markup
+    assert '<label class="filter" hidden' in markup, "no box that does nothing"
+
+
+@browser
+def test_a_telephone_scrolls_tables_and_never_the_page(root: Path, tmp_path: Path) -> None:
+    """In a frame of 400 pixels: headless windows have a least width of their own."""
+    (tmp_path / "inner.html").write_text(
+        text(root).replace("</body>", "<script>document.title = document.documentElement.scrollWidth;"
+                           "parent.postMessage(document.title, '*')</script></body>")
+    )  # fmt: skip
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        "<script>onmessage = (e) => { document.title = e.data; }</script>"
+        '<iframe src="inner.html" width="400" height="900" style="border:0"></iframe>'
+    )
+    title = re.search(r"<title>(\d+)</title>", dump(outer, tmp_path))
+    assert title
+    assert int(title[1]) == 400
