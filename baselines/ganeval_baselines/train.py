@@ -28,7 +28,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from ganeval.errors import GanevalError, unknown
-from ganeval.files import atomic_write
+from ganeval.files import atomic_write, write_result
 from ganeval.registry import Baseline, get_baseline
 from ganeval_baselines.base import Model, Recipe
 from ganeval_baselines.data import Batch, Images, Mixture, stream
@@ -191,8 +191,7 @@ def train(
         _restore(state, run, folder / "checkpoint.pt", where)
         log.rewind(state.step)
     else:
-        with atomic_write(folder / "config.json") as file:
-            file.write(json.dumps(run.config(), indent=1).encode() + b"\n")
+        write_result(folder / "config.json", json.dumps(run.config(), indent=1).encode() + b"\n")
         log.rewind(0)
     bar = tqdm(
         total=run.steps, initial=state.step, unit="step", desc=f"{run.model} {run.data.name}", disable=not progress
@@ -291,14 +290,18 @@ class Log:
         self.path = path
 
     def write(self, line: dict[str, Any]) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
+        except OSError as error:
+            raise GanevalError(
+                f"could not write {self.path}: {error.strerror}; the last checkpoint is whole"
+            ) from error
 
     def rewind(self, step: int) -> None:
         """Drops the lines after `step`, and one that was cut short: the run will write them again."""
         lines = [line for line in self.lines() if line["step"] <= step]
-        with atomic_write(self.path) as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+        write_result(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def lines(self) -> list[dict[str, Any]]:
         found = []
@@ -317,9 +320,12 @@ def _save(state: State, run: Run, path: Path) -> None:
         "average": state.average.state_dict() if state.average else None,
         "optimisers": {player: optimiser.state_dict() for player, optimiser in state.model.optimisers.items()},
     }  # fmt: skip
+    # By way of memory: on a full disk torch's own writer gives a RuntimeError that names neither file nor reason.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     try:
         with atomic_write(path) as file:
-            torch.save(content, file)
+            file.write(buffer.getbuffer())
     except OSError as error:
         raise GanevalError(f"could not write {path}: {error.strerror}; the last checkpoint is whole") from error
 
