@@ -110,7 +110,7 @@ class ExtractorSpec:
 class Baseline:
     """A reference model's row.
 
-    target: the class, a subclass of ganeval_baselines.base.Model.
+    target: the class, a subclass of the suite's Model.
     labels: it can't be trained without class labels. points: it has a network for 2-D mixtures too.
     """
 

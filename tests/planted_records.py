@@ -11,7 +11,7 @@ from typing import Any
 BUDGET = {"examples": 3_200_000, "batch": 128, "d_steps": 25_000, "g_steps": 5_000}
 EVALUATION = {
     "n_fake": 2500, "n_real": 2500, "reference": "ring8:test", "extractor": "points", "fingerprint": "points/v1",
-    "sampling_seeds": 3, "checkpoint": "final",
+    "primary": "fid", "sampling_seeds": 3, "checkpoint": "final",
 }  # fmt: skip
 NONE = {"verdict": "none", "kinds": [], "p_value": 0.4, "missing": []}
 COLLAPSED = {"verdict": "collapsed", "kinds": ["dropped"], "p_value": 0.005, "missing": ["7"]}
@@ -20,6 +20,12 @@ COLLAPSED = {"verdict": "collapsed", "kinds": ["dropped"], "p_value": 0.005, "mi
 def metric(value: float, title: str, better: str = "lower", **more: Any) -> dict[str, Any]:
     return {"value": value, "std_error": None, "interval": None, "evaluation_sd": 0.05, "better": better,
             "title": title, "options": {}} | more  # fmt: skip
+
+
+def by_error(value: float, title: str = "Test error (%)") -> dict[str, Any]:
+    """The keys of a classifier's record that differ."""
+    parts = {"primary": "test_error", "n_fake": None, "extractor": None, "fingerprint": None}
+    return {"kind": "classifier", "metrics": {"test_error": metric(value, title)}, "evaluation": EVALUATION | parts}
 
 
 def record(model: str = "wgan_gp", seed: int = 0, fid: float = 1.0, **changes: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tests.planted_records import (
     BUDGET,
     COLLAPSED,
     EVALUATION,
+    by_error,
     failed,
     metric,
     models,
@@ -99,7 +100,7 @@ OTHER_PROTOCOLS = {
     "network": {"network": "mlp_wide"},
     "data": {"data_sha256": "f" * 64},
     "options": {"metrics": {"fid": metric(1.0, "FD (points)", options={"k": 3})}},
-    "kind": {"kind": "classifier", "metrics": {"test_error": metric(1.0, "Test error (%)")}},
+    "kind": by_error(1.0),
 }
 
 
@@ -135,7 +136,8 @@ def test_a_failed_run_stands_with_its_protocol_though_it_has_no_metrics(tmp_path
 
 
 def test_sanity_rows_join_every_table_measured_alike_and_are_not_ranked(tmp_path: Path) -> None:
-    put(tmp_path, *models(nsgan=GOOD), record("wgan", 0, network="mlp_wide"), sanity("real", 0.25))
+    put(tmp_path, *models(nsgan=GOOD), record("wgan", 0, network="mlp_wide"))
+    put(tmp_path, sanity("real", 0.25, evaluation=EVALUATION | {"checkpoint": "none"}))
     put(tmp_path, sanity("mean_image", 80.0), sanity("memoriser", 0.1, evaluation=EVALUATION | {"n_fake": 9}))
     found = {(r["model"], r["group"]): r for r in rows(tmp_path)}
     assert {group for model, group in found if model == "real"} == {"1", "2"}
@@ -195,17 +197,25 @@ def test_numbers_have_the_digits_they_deserve(value: float, error: float | None,
 
 def everything() -> list[dict[str, Any]]:
     runs = [*models(nsgan=GOOD, wgan_gp=BAD), failed("gan", 0), sanity("real", 0.5), record("gan", 1, data="grid25")]
-    return [*runs, record("lenet", 0, data="mnist", kind="classifier", metrics={"test_error": metric(0.9, "Error")})]
+    return [*runs, record("lenet", 0, data="mnist", **by_error(0.9))]
+
+
+def shuffled(document: Any, order: random.Random) -> Any:
+    """The same JSON document with its keys in another order."""
+    if not isinstance(document, dict):
+        return document
+    return {key: shuffled(document[key], order) for key in order.sample(sorted(document), len(document))}
 
 
 def test_the_files_are_a_function_of_the_records_alone(tmp_path: Path) -> None:
-    runs = everything()
+    options = {"metrics": {"fid": metric(2.0, "FD", options={"k": 3, "biased": False})}}
+    tuned = [record("wgan", s, config={"lr": 0.1, "batch": 64}, samples_sha256=f"w{s}", **options) for s in range(4)]
+    runs = [*everything(), *tuned]
     built = []
     for place in ("one", "an/other"):
         random.Random(place).shuffle(runs)
         for run in runs:
-            # Neither the order of files nor the order of keys may matter.
-            put(tmp_path / place, dict(random.Random(place).sample(sorted(run.items()), len(run))))
+            put(tmp_path / place, shuffled(run, random.Random(place + run["model"] + str(run["seed"]))))
         (tmp_path / place / "records/ring8/nsgan.png").write_bytes(png())
         built.append(build(tmp_path / place))
     assert built[0] == built[1]
@@ -311,8 +321,7 @@ def test_a_metric_whose_direction_depends_on_the_record_is_refused(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
-    [(b"GIF89a", "not a PNG file"), (png() + bytes(100_000), "fewer samples")],
+    ("content", "says"), [(b"GIF89a", "not a PNG file"), (png() + bytes(100_000), "show fewer samples")]
 )
 def test_a_bad_thumbnail_grid_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     put(tmp_path, record("gan", 0))

@@ -102,6 +102,14 @@ def test_tables_and_figures_name_themselves(root: Path) -> None:
 def test_what_a_record_says_is_text_and_never_markup(root: Path) -> None:
     assert "<script>alert" not in text(root)
     assert "&lt;script&gt;alert" in text(root)
+    put(root, record("gan", 0, title="<i>GAN</i> & Co"))
+    assert "<i>" not in text(root)
+    assert "&lt;i&gt;GAN&lt;/i&gt; &amp; Co</text>" in text(root)
+
+
+def test_runs_stand_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    put(tmp_path, *(record("gan", seed) for seed in (10, 2, 0, 9)))
+    assert re.findall(r'<tr><th scope="row">(\d+)</th>', text(tmp_path)) == ["0", "2", "9", "10"]
 
 
 def contrast(one: str, other: str) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,15 @@ def test_equal_seeds_are_ties_whatever_their_last_bits() -> None:
     # 0.1 + 0.2 + 0.3 differs from 0.3 + 0.2 + 0.1 in the last bit; far from zero such bits are larger.
     shifted = [1e6 + x for x in (0.1, 0.2, 0.3)]
     assert permutation_p(shifted, shifted[::-1]) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ties_are_those_of_exact_arithmetic(seed: int) -> None:
+    tenths = np.random.default_rng(seed).integers(0, 4, size=10)
+    exact = [sum(split) for split in itertools.combinations((Fraction(int(n), 10) for n in tenths), 5)]
+    above, below = (sum(sign * (x - exact[0]) >= 0 for x in exact) for sign in (1, -1))
+    values = [1000 + n / 10 for n in tenths.tolist()]
+    assert permutation_p(values[:5], values[5:]) == pytest.approx(min(1, 2 * min(above, below) / 252), abs=1e-12)
 
 
 def test_a_failed_seed_is_the_limit_of_a_value_without_bound() -> None:
@@ -131,7 +142,7 @@ def test_holm_over_many_pairs_asks_for_more_seeds() -> None:
     # 8 models: 28 pairs. 28 x 2 / C(12, 6) = 0.061 > 0.05, 28 x 2 / C(14, 7) = 0.016.
     assert "7 seeds each could" in power_note([5] * 8)
     assert "large differences can be significant" in power_note([7] * 8)
-    assert power_note([5]) == "One model alone: nothing to rank."
+    assert power_note([5]) == power_note([]) == "Nothing to rank: fewer than two trained models."
 
 
 @pytest.mark.parametrize("models", [2, 5, 8])

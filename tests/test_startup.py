@@ -8,7 +8,8 @@ import sys
 import pytest
 
 COMMANDS = [["--help"], ["--version"], ["list", "metrics"], ["list", "extractors"], ["list", "datasets"]]
-COMMANDS += [["score", "--help"], ["reference", "--help"]]
+COMMANDS += [["list", "models"], ["score", "--help"], ["reference", "--help"], ["train", "--help"], ["bench", "--help"]]
+COMMANDS += [["leaderboard", "--help"]]
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)

@@ -23,10 +23,11 @@ BACKENDS = ("loky", "threading", "dask", "ray")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
 @click.option("--image-size", type=click.IntRange(min=8), help="Crop and resize a folder's images to this side.")
+@click.option("--tensorboard", is_flag=True, help="Also write the log for TensorBoard.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def train(
     model: str, data: str, seed: int, out: Path | None, budget: int | None, changes: tuple[str, ...], extractor: str,
-    device: str, data_root: Path | None, image_size: int | None, quiet: bool,
+    device: str, data_root: Path | None, image_size: int | None, tensorboard: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train the reference MODEL, and score what it makes.
 
@@ -37,6 +38,7 @@ def train(
     ganeval train dcgan --data mnist --data-root ./data --set width=64
     """
     from ganeval_baselines import bench as suites
+    from ganeval_baselines import board
     from ganeval_baselines import data as datasets
     from ganeval_baselines.evaluate import judge_of
     from ganeval_baselines.perform import perform
@@ -48,7 +50,8 @@ def train(
     run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
     folder = out or Path("runs") / suites.name_of(run)
     judge = judge_of(loaded, extractor)
-    record = perform(run, folder, judge, device=device, progress=sys.stderr.isatty() and not quiet)
+    also = board.tensorboard(folder) if tensorboard else lambda _: None
+    record = perform(run, folder, judge, device=device, progress=sys.stderr.isatty() and not quiet, also=also)
     write(record, folder / "record.json")
     click.echo(f"{suites.name_of(run)}: {describe(record)}")
     click.echo(f"in {folder}: record.json, samples.npz, samples.png, checkpoint.pt, log.jsonl", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,19 @@ LOOKS = 10
 """Times that a run is scored while it trains."""
 
 
-def perform(run: Run, folder: Path, judge: Judge, *, device: str = "cpu", progress: bool = False) -> dict[str, Any]:
+def perform(
+    run: Run,
+    folder: Path,
+    judge: Judge,
+    *,
+    device: str = "cpu",
+    progress: bool = False,
+    also: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
     """Trains the run in `folder`, or takes up its checkpoint there, and returns its record.
 
     Writes samples.npz (arr_0, and labels where they were asked for) and samples.png beside the checkpoint.
-    A run whose loss is not finite gives a record of status "diverged".
+    also: told every line of the log. A run whose loss is not finite gives a record of status "diverged".
     """
 
     def look(state: State) -> dict[str, float]:
@@ -32,7 +41,9 @@ def perform(run: Run, folder: Path, judge: Judge, *, device: str = "cpu", progre
             pictures.save(few.content, folder / "latest.png", run.data)
         return dict(evaluate.curve_row(state.sampler, judge, run.seed))
 
-    state = train(run, folder, device=device, progress=progress, look=look, look_every=max(1, run.steps // LOOKS))
+    state = train(
+        run, folder, device=device, progress=progress, look=look, look_every=max(1, run.steps // LOOKS), also=also
+    )
     how = record.evaluation_by(judge, evaluate.sample_size(judge), SAMPLING_SEEDS)
     result = record.frame_of_run(run, how, state.turns, device)
     result["seconds"]["train"] = round(state.seconds, 1)

@@ -58,7 +58,8 @@ def evaluation_by(judge: Judge, n: int, sampling_seeds: int) -> dict[str, Any]:
     """How samples were scored: records that differ here never share a table."""
     return {
         "n_fake": n, "n_real": judge.n, "reference": f"{judge.data.name}:test", "extractor": judge.extractor,
-        "fingerprint": judge.real.fingerprint, "sampling_seeds": sampling_seeds, "checkpoint": "final",
+        "fingerprint": judge.real.fingerprint, "primary": judge.primary, "sampling_seeds": sampling_seeds,
+        "checkpoint": "final",
     }  # fmt: skip
 
 

@@ -176,17 +176,19 @@ def train(
     progress: bool = False,
     look: Callable[[State], dict[str, float]] | None = None,
     look_every: int = 0,
+    also: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> State:
     """Trains the run in `folder`, from its checkpoint where there is one, and returns the final state.
 
     look: called every `look_every` steps and after the last; the numbers that it returns go to the log.
+    also: told every line of the log.
     The folder gets checkpoint.pt, log.jsonl (one line every LOG_EVERY steps) and config.json.
     Raises GanevalError for a checkpoint of another configuration, or one that can't be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     where = torch.device(device)
     state = build(run, where)
-    log = Log(folder / "log.jsonl")
+    log = Log(folder / "log.jsonl", also)
     if (folder / "checkpoint.pt").exists():
         _restore(state, run, folder / "checkpoint.pt", where)
         log.rewind(state.step)
@@ -284,10 +286,10 @@ def _log(state: State, run: Run, sums: dict[str, Any], log: Log) -> None:
 
 
 class Log:
-    """A JSON-lines file; each line has its step."""
+    """A JSON-lines file; each line has its step. `also` is told every line."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, also: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+        self.path, self.also = path, also
 
     def write(self, line: dict[str, Any]) -> None:
         try:
@@ -297,6 +299,7 @@ class Log:
             raise GanevalError(
                 f"could not write {self.path}: {error.strerror}; the last checkpoint is whole"
             ) from error
+        self.also(line)
 
     def rewind(self, step: int) -> None:
         """Drops the lines after `step`, and one that was cut short: the run will write them again."""

@@ -13,13 +13,13 @@ from typing import Any
 
 from ganeval.errors import GanevalError
 from ganeval.leaderboard.ranking import Summary, median, power_note, rank_ranges, summary
-from ganeval.leaderboard.records import PRIMARY, Record
+from ganeval.leaderboard.records import Record
 from ganeval.registry import METRICS
 
 FLOOR = "real"
 """The sanity record of real images against real images at the same n: what a perfect model would score."""
 
-FIRST = ("fid", "test_error", "modes", "high_quality", "mode_kl")
+FIRST = ("emd", "fid", "test_error", "modes", "high_quality", "mode_kl")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Protocol:
     examples: int | None
     evaluation: str
     options: str
+
+    @property
+    def primary(self) -> str:
+        """The metric that ranks, the lower the better."""
+        return str(json.loads(self.evaluation)["primary"])
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class Group:
     @property
     def primary(self) -> str:
         """The metric that ranks."""
-        return PRIMARY.get(self.protocol.kind, "fid")
+        return self.protocol.primary
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
@@ -163,7 +168,7 @@ def _options(records: Iterable[Record]) -> Callable[[Record], str]:
 
 
 def _protocol(record: Record, options: str) -> Protocol:
-    keys = ("extractor", "fingerprint", "n_fake", "n_real", "reference", "checkpoint")
+    keys = ("primary", "extractor", "fingerprint", "n_fake", "n_real", "reference", "checkpoint")
     evaluation = {key: record["evaluation"][key] for key in keys} | {"data_sha256": record["data_sha256"]}
     if record["kind"] == "sanity":
         return Protocol("sanity", None, None, _json(evaluation), options)
@@ -186,7 +191,7 @@ def _sortable(protocol: Protocol) -> tuple[Any, ...]:
 
 def _group(protocol: Protocol, trained: Sequence[Record], sanity: Sequence[Record]) -> Group:
     rows = _rows(trained)
-    seeds = [row.seeds(PRIMARY[protocol.kind]) for row in rows]
+    seeds = [row.seeds(protocol.primary) for row in rows]
     ranked = sorted(zip(rank_ranges(seeds), map(median, seeds), rows, strict=True), key=lambda r: (*r[:2], r[2].name))
     ranks = tuple(rank for rank, _, _ in ranked)
     return Group(protocol, tuple(row for _, _, row in ranked), ranks, tuple(_rows(sanity)))

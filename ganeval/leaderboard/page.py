@@ -14,8 +14,8 @@ from markupsafe import Markup
 from ganeval.errors import GanevalError
 from ganeval.leaderboard import charts
 from ganeval.leaderboard.anchors import COLUMNS, Anchor
-from ganeval.leaderboard.boards import Board, Group, Row
-from ganeval.leaderboard.cells import facts, grid, headings, number, tuned
+from ganeval.leaderboard.boards import Board, Row
+from ganeval.leaderboard.cells import grid, headings, number, tuned
 from ganeval.leaderboard.records import FOLDER, Record
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -64,7 +64,8 @@ def _model(root: Path, board: Board, n: int, row: Row) -> dict[str, Any]:
         "image": _image(root / FOLDER / board.data / f"{first['model']}.png"),
         "curve": Markup(charts.curves(row.runs, group.primary, title)),
         "runs": [_run(run, group.primary) for run in row.runs], "metric": title,
-        "provenance": _provenance(row, group), "config": sorted((k, _text(v)) for k, v in first["config"].items()),
+        "provenance": _provenance(row),
+        "config": sorted((k, _text(v)) for k, v in first["config"].items() if k != "seed"),
     }  # fmt: skip
 
 
@@ -78,12 +79,11 @@ def _run(run: Record, primary: str) -> dict[str, Any]:
     }
 
 
-def _provenance(row: Row, group: Group) -> list[tuple[str, str]]:
+def _provenance(row: Row) -> list[tuple[str, str]]:
     """Where the runs came from; what differs between seeds is given with all its values."""
     runs = row.runs
     budgets = [{} if run["budget"] is None else run["budget"] for run in runs]
     lines = [
-        ("protocol", "; ".join(text for text in facts(group).values() if text)),
         *((f"budget: {key.replace('_', ' ')}", _all(b.get(key) for b in budgets)) for key in _keys(budgets)),
         ("tuning trials", tuned(row)),
         ("configuration sha256", _all(run["config_sha256"] for run in runs)),

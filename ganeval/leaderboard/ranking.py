@@ -128,7 +128,7 @@ def _level(values: Sequence[float]) -> tuple[float, float]:
 def power_note(sizes: Sequence[int]) -> str:
     """What so many seeds (one number a model) can show at all, in a sentence for the foot of the table."""
     if len(sizes) < 2:
-        return "One model alone: nothing to rank."
+        return "Nothing to rank: fewer than two trained models."
     pairs = len(sizes) * (len(sizes) - 1) // 2
     least = min(smallest_p(a, b) for a, b in itertools.combinations(sizes, 2))
     corrected = min(1.0, pairs * least)
@@ -138,6 +138,6 @@ def power_note(sizes: Sequence[int]) -> str:
     if pairs > 1:
         start += f", and {corrected:.2g} after Holm's correction over {pairs} comparisons"
     if corrected <= ALPHA:
-        return f"{start}: large differences can be significant, small ones can not."
+        return f"{start}: large differences can be significant, small ones cannot."
     enough = next(k for k in itertools.count(2) if pairs * 2 / math.comb(2 * k, k) <= ALPHA)
     return f"{start}: no difference in this table can be significant, so all ranks tie. {enough} seeds each could."

@@ -27,7 +27,7 @@ KEYS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 EVALUATION: dict[str, tuple[type, ...]] = {
     "n_fake": (int, NONE), "n_real": (int,), "reference": (str,), "extractor": (str, NONE),
-    "fingerprint": (str, NONE), "sampling_seeds": (int, NONE), "checkpoint": (str,),
+    "fingerprint": (str, NONE), "primary": (str,), "sampling_seeds": (int, NONE), "checkpoint": (str,),
 }  # fmt: skip
 METRIC: dict[str, tuple[type, ...]] = {"value": NUMBER, "better": (str,), "title": (str,), "options": (dict,)}
 POINT: dict[str, tuple[type, ...]] = {"step": (int,), "examples": (int,), "metrics": (dict,)}
@@ -38,8 +38,6 @@ CHOICES = {
     "better": ("lower", "higher", "half"),
     "verdict": ("none", "suspected", "collapsed", "undetermined"),
 }
-PRIMARY = {"gan": "fid", "classifier": "test_error"}
-"""The metric that ranks the models of a kind, the lower the better."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,9 @@ def _refuse_contradictions(content: Mapping[str, Any], path: Path) -> None:
         return
     if not isinstance((content["budget"] or {}).get("examples"), int):
         raise GanevalError(f"{path}: budget.examples is missing; it says which runs may share a table")
-    if content["status"] == "ok" and content["metrics"].get(PRIMARY[kind], {}).get("better") != "lower":
-        raise GanevalError(f"{path}: metrics.{PRIMARY[kind]}, better 'lower', is missing: it ranks a {kind}")
+    primary = content["evaluation"]["primary"]
+    if content["status"] == "ok" and content["metrics"].get(primary, {}).get("better") != "lower":
+        raise GanevalError(f"{path}: metrics.{primary}, better 'lower', is missing: it ranks a {kind} here")
 
 
 def _refuse_copies(runs: Iterable[Record]) -> None:

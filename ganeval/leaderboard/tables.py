@@ -77,7 +77,7 @@ def _escaped(text: str) -> str:
 
 
 def table_csv(board: Board) -> bytes:
-    """A line a model, numbers to six digits (inf: a failed seed is the median), with its group's protocol."""
+    """A line a model with its protocol, numbers to six digits; a median of inf is a failed seed."""
     lines = [_line(n, group, row) for n, group in enumerate(board.groups, 1) for row in [*group.rows, *group.sanity]]
     columns = dict.fromkeys(key for line in lines for key in line)
     file = io.StringIO()

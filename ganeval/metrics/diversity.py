@@ -20,7 +20,8 @@ def vendi(fake: Array, *, order: float = 1.0) -> Estimate:
     Range 1 to min(N, D). Higher is more diverse, be it good or bad: noise is diverse too. Grows with N: compare only
     at equal N. Orders above 1 weigh the common kinds, below 1 the rare ones (Pasarkar and Dieng, 2023).
 
-    Computed from the D x D or the N x N matrix, whichever is smaller; their nonzero eigenvalues are the same.
+    Computed from the D x D or the N x N matrix, whichever is smaller; their nonzero eigenvalues are the same. From
+    float32 features at order 1 the value is right to 1e-4 of itself where all images are alike, its worst case.
     No standard error: none is known. Raises GanevalError for a negative order, or an image whose features are all 0.
     """
     x = matrix(fake, "fake")
@@ -30,6 +31,9 @@ def vendi(fake: Array, *, order: float = 1.0) -> Estimate:
     if not bool((norms > 0).all()):
         raise GanevalError(f"{int((norms == 0).sum())} image(s) have only zeros as features: no cosine similarity")
     x = x / norms
+    if order < 1:
+        # Orders below 1 count the smallest eigenvalues, which float32 products put at 1e-8 where they are 0.
+        x = x.double()
     gram = x.double() @ x.double().T if len(x) < x.shape[1] else scatter(x)
     # Eigenvalues of a Gram matrix below zero are rounding.
     values = torch.linalg.eigvalsh(gram).clamp(min=0) / len(x)

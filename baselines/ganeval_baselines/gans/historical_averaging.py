@@ -13,7 +13,7 @@ from ganeval_baselines.data import Batch, TrainingSet
 class HistoryRecipe(GANRecipe):
     """history_weight: of the squared distance to the average of a player's past weights."""
 
-    history_weight: float = 1.0
+    history_weight: float = 1e-3
 
 
 class HistoricalAveraging(GAN):
@@ -21,7 +21,8 @@ class HistoricalAveraging(GAN):
 
     Each player's loss gains || theta - (1/t) sum_i theta[i] ||^2 over its past weights; the average is kept in a
     buffer and moved on after each of its steps, so resuming is exact.
-    Differs from the paper: which gives no weight for the term; 1 is torchgan's.
+    Differs from the paper, which gives no weight for the term: 1e-3, for at 1 (torchgan's) the players stand still
+    (digits after 8,000 steps: a distance of 66; at 1e-3, after 2,000: 3.3).
     """
 
     recipe = HistoryRecipe()
