@@ -101,10 +101,10 @@ def test_dcgan_begins_from_narrow_normals() -> None:
         initialise(network)
         for module in network.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)) and module.weight.numel() > 1000:
-                spread = float(module.weight.std())
+                spread = module.weight.std().item()
                 assert spread == pytest.approx(0.02, rel=5 / math.sqrt(2 * module.weight.numel()))
             elif isinstance(module, NORMS):
-                assert float(module.weight.mean()) == pytest.approx(1, abs=0.02)
+                assert module.weight.mean().item() == pytest.approx(1, abs=0.02)
             assert getattr(module, "bias", None) is None or not module.bias.any()
 
 
