@@ -8,8 +8,9 @@
 | (C, 32, 32) | conv32  | FC 16c - FC 4x4x4c - deconv 2c, c - deconv C| conv c, 2c, 4c - FC 16c - FC 1         |
 
 c is the recipe's `width`; conv28 with c = 64 is the network of InfoGAN and of Lucic et al. (2018), and 32 the default
-here, for the sake of a CPU. Convolutions are 4x4 with stride 2; batch normalisation in the generator throughout, in
-the discriminator's inner layers where `norm` is set; ReLU there, leaky ReLU of slope 0.2 here. Images lie in [-1, 1].
+here, for the sake of a CPU. Convolutions are 4x4 with stride 2. Batch normalisation in the generator throughout, in
+the discriminator's inner layers where `norm` is set, in neither on points; ReLU in the generator, leaky ReLU of slope
+0.2 in the discriminator. Images lie in [-1, 1].
 """
 
 from __future__ import annotations

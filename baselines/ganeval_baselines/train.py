@@ -8,9 +8,13 @@ see the same batches. The budget is counted in examples that the first player (a
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import math
+import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -24,7 +28,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from ganeval.errors import GanevalError, unknown
-from ganeval.files import atomic_write
+from ganeval.files import atomic_write, write_result
 from ganeval.registry import Baseline, get_baseline
 from ganeval_baselines.base import Model, Recipe
 from ganeval_baselines.data import Batch, Images, Mixture, stream
@@ -34,6 +38,9 @@ LOG_EVERY = 100
 """Steps between lines of the log, and between looks for NaN."""
 
 CHECKPOINT_SECONDS = 30.0
+
+NOISE, WEIGHTS = 2**32 - 1, 2**32 - 2
+"""What a random stream is for, beside the data's own: a step's noise, the initial weights."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: 
     family(data.shape)
     if examples < 1:
         raise GanevalError(f"the budget is {examples} examples; give 1 or more")
+    if seed < 0:
+        raise GanevalError(f"the seed is {seed}; give 0 or more")
     return Run(row.name, data, seed, examples, _changed(recipe_of(row, data), changes or {}, row.name))
 
 
@@ -110,10 +119,13 @@ def _parsed(text: str, kind: Any, what: str) -> Any:
         return None
     wanted = next(k for k in kinds if k is not type(None))
     try:
-        return {"true": True, "false": False}[text.lower()] if wanted is bool else wanted(text)
+        value = {"true": True, "false": False}[text.lower()] if wanted is bool else wanted(text)
     except (ValueError, KeyError):
         name = {bool: "true or false", int: "a whole number", float: "a number"}.get(wanted, wanted.__name__)
         raise GanevalError(f"{what} must be {name}, got {text!r}") from None
+    if not 0 <= value < math.inf:
+        raise GanevalError(f"{what} must be 0 or more, got {text!r}")
+    return value
 
 
 @dataclass
@@ -136,7 +148,7 @@ class State:
 
 def build(run: Run, device: torch.device) -> State:
     """The freshly initialised model of a run, and its optimisers."""
-    torch.manual_seed(stream(run.seed))
+    torch.manual_seed(stream(run.seed, 0, WEIGHTS))
     model = get_baseline(run.model).fn(run.data, run.settings).to(device)
     average = deepcopy(model).requires_grad_(False) if run.settings.ema else None
     model.optimisers = {player: _optimiser(model, player, run.settings) for player in model.players}
@@ -181,8 +193,7 @@ def train(
         _restore(state, run, folder / "checkpoint.pt", where)
         log.rewind(state.step)
     else:
-        with atomic_write(folder / "config.json") as file:
-            file.write(json.dumps(run.config(), indent=1).encode() + b"\n")
+        write_result(folder / "config.json", json.dumps(run.config(), indent=1).encode() + b"\n")
         log.rewind(0)
     bar = tqdm(
         total=run.steps, initial=state.step, unit="step", desc=f"{run.model} {run.data.name}", disable=not progress
@@ -197,10 +208,12 @@ def train(
             bar.update()
             state.seconds = before + time.monotonic() - began
             last = state.step == run.steps
-            if last or state.step % LOG_EVERY == 0:
+            looks = look and look_every and (last or state.step % look_every == 0)
+            # Before every look too: samples that are not finite have no score.
+            if last or looks or state.step % LOG_EVERY == 0:
                 _log(state, run, sums, log)
                 sums = {}
-            if look and look_every and (last or state.step % look_every == 0) and not state.diverged:
+            if look and looks and not state.diverged:
                 log.write({"step": state.step, "examples": _examples(state, run), "metrics": look(state)})
             if last or state.diverged or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _save(state, run, folder / "checkpoint.pt")
@@ -217,7 +230,8 @@ def one_step(state: State, run: Run, sums: dict[str, Any], device: torch.device)
     model, settings = state.model, run.settings
     batch = run.data.batch(run.seed, state.step, settings.batch_size)
     batch = Batch(batch.real.to(device), None if batch.labels is None else batch.labels.to(device))
-    _seed(stream(run.seed, state.step), device)
+    # A stream beside the data's, (seed, step): from the same one, the latents would repeat the batch's own noise.
+    _seed(stream(run.seed, state.step, NOISE), device)
     scale = 1 - state.step / run.steps if settings.decay == "linear" else 1.0
     if not model.training:
         model.train()
@@ -262,7 +276,9 @@ def _move_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 def _log(state: State, run: Run, sums: dict[str, Any], log: Log) -> None:
     means = {name: float(total) / count for name, (total, count) in sums.items()}
-    bad = [name for name, value in means.items() if value != value or abs(value) == float("inf")]
+    bad = [name for name, value in means.items() if not math.isfinite(value)]
+    # The last step's own gradient shows in no loss.
+    bad += [name for name, weight in state.model.named_parameters() if not bool(weight.isfinite().all())]
     if bad:
         state.diverged = f"{bad[0]} is not finite by step {state.step}"
     terms = {name: None if name in bad else value for name, value in means.items()}
@@ -276,15 +292,19 @@ class Log:
         self.path, self.also = path, also
 
     def write(self, line: dict[str, Any]) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
+        except OSError as error:
+            raise GanevalError(
+                f"could not write {self.path}: {error.strerror}; the last checkpoint is whole"
+            ) from error
         self.also(line)
 
     def rewind(self, step: int) -> None:
         """Drops the lines after `step`, and one that was cut short: the run will write them again."""
         lines = [line for line in self.lines() if line["step"] <= step]
-        with atomic_write(self.path) as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+        write_result(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def lines(self) -> list[dict[str, Any]]:
         found = []
@@ -303,19 +323,35 @@ def _save(state: State, run: Run, path: Path) -> None:
         "average": state.average.state_dict() if state.average else None,
         "optimisers": {player: optimiser.state_dict() for player, optimiser in state.model.optimisers.items()},
     }  # fmt: skip
+    # By way of memory: on a full disk torch's own writer gives a RuntimeError that names neither file nor reason.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     try:
         with atomic_write(path) as file:
-            torch.save(content, file)
+            file.write(buffer.getbuffer())
     except OSError as error:
         raise GanevalError(f"could not write {path}: {error.strerror}; the last checkpoint is whole") from error
 
 
-def _restore(state: State, run: Run, path: Path, device: torch.device) -> None:
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    """What a checkpoint holds, once its checksums are right: torch itself loads a file with a flipped bit."""
+    file = io.BytesIO(path.read_bytes())
+    damage: object
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        config = content["config"]
-    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise GanevalError(f"{path} is no whole checkpoint ({type(error).__name__}); delete it to begin anew") from None
+        with zipfile.ZipFile(file) as archive:
+            damage = archive.testzip()
+        file.seek(0)
+        content = None if damage else torch.load(file, map_location=device, weights_only=True)
+        if isinstance(content, dict) and "config" in content:
+            return content
+    except (zipfile.BadZipFile, zlib.error, struct.error, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        damage = error
+    raise GanevalError(f"{path} is no whole checkpoint ({damage or 'no configuration'}); delete it to begin anew")
+
+
+def _restore(state: State, run: Run, path: Path, device: torch.device) -> None:
+    content = _read(path, device)
+    config = content["config"]
     differs = [key for key in {**config, **run.config()} if config.get(key) != run.config().get(key)]
     if differs:
         key = differs[0]

@@ -23,7 +23,7 @@ class ACGAN(GAN):
 
     Both players minimise the cross-entropy of the class, of real and of generated images, on a head beside the
     discriminator's: from logits, with one softmax.
-    Differs from the paper: the suite's networks, without dropout or input noise.
+    Differs from the paper: the non-saturating loss; the suite's networks, without dropout or input noise.
     """
 
     recipe = ACGANRecipe()

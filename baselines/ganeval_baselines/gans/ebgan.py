@@ -40,9 +40,10 @@ class EBGAN(GAN):
     D: E(x) + max(0, m - E(G(z))); G: E(G(z)) + 0.1 mean cos^2 of the codes of different samples. E is the
     reconstruction's mean squared error, and gradients pass through both of its sides.
     Not for 2-D mixtures: an autoencoder of points either copies them all or keeps a curve.
-    Differs from the paper: the suite's networks; a margin of 0.3, about ten times the energy of real digits in
-    [-1, 1]; no batch normalisation in the encoder, which could tell a whole batch of fakes by its statistics (with it,
-    or with a margin of 1, the generator of digits never leaves noise: a distance of 60 where these settings reach 4).
+    Differs from the paper: the suite's networks; E is the mean of squares, not the norm; a margin of 0.3, about ten
+    times the energy of real digits in [-1, 1]; no batch normalisation in the encoder, which could tell a whole batch
+    of fakes by its statistics (with it, or with a margin of 1, the generator of digits never leaves noise: a distance
+    of 60 where these settings reach 4).
     """
 
     recipe = EBGANRecipe()

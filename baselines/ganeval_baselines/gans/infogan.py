@@ -25,11 +25,14 @@ class InfoGAN(GAN):
     """InfoGAN (Chen et al., 2016, arXiv:1606.03657, eq. 5).
 
     Both players also maximise L_I(c; Q), a bound on the mutual information I(c; G(z, c)). Q is a head on the
-    discriminator's trunk and learns with both players. L_I is H(c) - CE for the categorical code; for the
-    continuous ones Q is a Gaussian of fixed deviation, so their term is half the squared error up to a constant,
-    as in the authors' code. The rates are theirs: 1e-3 for the generator, 2e-4 for the discriminator.
-    `info` in the log is the loss -L_I; `mutual_information` estimates I(c; x) of the categorical code in nats.
-    Differs from the paper: latents are normal, not uniform.
+    discriminator's trunk. L_I is H(c) - CE for the categorical code; for the continuous ones Q is a Gaussian of
+    fixed deviation, so their term is half the squared error up to a constant, as in the authors' code. The rates
+    are theirs: 1e-3 for the generator, 2e-4 for the discriminator.
+    `info` in the log is -L_I without the constant H(c); `mutual_information` estimates I(c; x) of the categorical
+    code in nats.
+    Differs from the paper: the discriminator maximises L_I too, as in the authors' code, while eq. 5 leaves that to
+    G and Q; Q learns with both players, in the authors' code with the discriminator alone; latents are normal, not
+    uniform.
     """
 
     recipe = InfoGANRecipe(latent_dim=62, generator_learning_rate=1e-3, batch_size=128)
@@ -93,7 +96,14 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def mutual_information(self, n: int) -> float:
-        """The lower bound log K - CE(c, Q(G(z, c))) on the categorical code's information, over n samples, in nats."""
+        """The lower bound log K - CE(c, Q(G(z, c))) on the categorical code's information, over n samples, in nats.
+
+        In evaluation mode, on a random stream of its own: a trained model has one value, however it was come by.
+        """
+        was = self.training
+        self.eval()
+        torch.manual_seed(n)
         kinds, along = self.codes(n)
         guess = self.recogniser(self.discriminator.trunk(self.from_codes(kinds, along)))
+        self.train(was)
         return math.log(self.settings.codes) - float(cross_entropy(guess[:, : self.settings.codes], kinds))

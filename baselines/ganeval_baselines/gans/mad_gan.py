@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ganeval.errors import GanevalError
 from ganeval_baselines.base import GAN, GANRecipe, Terms
-from ganeval_baselines.data import Batch
+from ganeval_baselines.data import Batch, TrainingSet
 from ganeval_baselines.nets import Discriminator, Generator
 
 
@@ -34,11 +35,20 @@ class MADGAN(GAN):
 
     The discriminator has K + 1 classes: which generator made a sample, or class K, the data. The generators
     minimise the cross-entropy of being taken for data.
-    Differs from the paper: the generators share no layers.
+    Differs from the paper: the generators share no layers; their loss is -log D, not log(1 - D); the data weigh as
+    much as all generators together, so D of the data is 1/2 at the optimum, not 1/(K + 1).
     """
 
     recipe = MADGANRecipe()
     settings: MADGANRecipe
+
+    def __init__(self, data: TrainingSet, settings: MADGANRecipe) -> None:
+        super().__init__(data, settings)
+        if not 2 <= 2 * settings.generators <= settings.batch_size:
+            raise GanevalError(
+                f"generators is {settings.generators} and batch_size {settings.batch_size}; "
+                "each of one or more generators needs 2 or more samples of a batch"
+            )
 
     def build_generator(self) -> nn.Module:
         settings = self.settings

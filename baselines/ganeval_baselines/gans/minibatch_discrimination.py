@@ -39,8 +39,8 @@ class Minibatch(nn.Module):
 class MinibatchDiscrimination(GAN):
     """Minibatch discrimination (Salimans et al., 2016, arXiv:1606.03498, section 3.2).
 
-    Differs from the paper: 32 kernels (16 on points) instead of 100, for the sake of a CPU; no data-dependent
-    initialisation; unsupervised, on the suite's networks.
+    Differs from the paper: a row's nearness to itself, the constant 1, is not counted; 32 kernels (16 on points)
+    instead of 100, for the sake of a CPU; no data-dependent initialisation; unsupervised, on the suite's networks.
     """
 
     recipe = MinibatchRecipe()

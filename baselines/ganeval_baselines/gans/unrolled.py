@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from ganeval.errors import GanevalError
 from ganeval_baselines.base import GAN, GANRecipe, Terms
-from ganeval_baselines.data import Batch
+from ganeval_baselines.data import Batch, TrainingSet
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,18 @@ class Unrolled(GAN):
 
     The generator's loss is taken at the discriminator that k Adam steps from here would reach, and its gradient
     passes through those steps. The discriminator itself takes one real step.
-    Differs from the paper: rates of the suite; networks without batch normalisation in the discriminator.
+    Differs from the paper: the non-saturating loss, where the authors' notebook has the minimax one, -f at the
+    discriminator ahead; rates of the suite; networks without batch normalisation in the discriminator.
     """
 
     recipe = UnrolledRecipe()
     norm = False
     settings: UnrolledRecipe
+
+    def __init__(self, data: TrainingSet, settings: UnrolledRecipe) -> None:
+        super().__init__(data, settings)
+        if settings.optimiser != "adam":
+            raise GanevalError(f"unrolled looks ahead through Adam alone, and optimiser is {settings.optimiser}")
 
     def generator_loss(self, batch: Batch) -> Terms:
         fake = self.sample(len(batch.real))

@@ -20,9 +20,10 @@ class WGAN(GAN):
     """Wasserstein GAN (Arjovsky et al., 2017, arXiv:1701.07875, Algorithm 1).
 
     The authors' code trains the critic 100 times for each of the first 25 generator steps and for every 500th.
-    Differs from the paper: weights are clipped after each critic step, not before the next, which is the same but
-    for the start. On 2-D mixtures clip is 0.1 and the rate 5e-4, for a critic of three thin layers clipped at 0.01
-    is flat. Batch normalisation in the critic as in the authors' DCGAN.
+    Weights are clipped after each critic step, as in the algorithm; the authors' code clips before each.
+    Batch normalisation in the critic as in the authors' DCGAN.
+    Differs from the paper: the suite's networks. On 2-D mixtures clip is 0.1 and the rate 5e-4, for a critic of three
+    thin layers clipped at 0.01 is flat.
     """
 
     recipe = WGANRecipe(optimiser="rmsprop", learning_rate=5e-5, critic_steps=5)

@@ -24,7 +24,8 @@ class WGANGP(GAN):
     On 2-D mixtures lambda is 0.1, as in the authors' toy code, and the critic takes one step for each of the
     generator's: with 5 the generator has a fifth of the steps (grid25 at 25,000: 22 modes, 15% high quality; with 1:
     25 modes, 87%).
-    Differs from the paper: the suite's networks; no layer normalisation in the critic.
+    Differs from the paper: the suite's networks; no layer normalisation in the critic; beta1 is 0.5 as in the authors'
+    MNIST code, not 0.
     """
 
     recipe = PenaltyRecipe(learning_rate=1e-4, beta1=0.5, beta2=0.9, critic_steps=5)
