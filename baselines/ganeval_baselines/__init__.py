@@ -42,14 +42,14 @@ add(
 )
 
 CLASSIFIER_ROWS = (
-    ("lenet", "lenet:LeNet", "LeNet-5", "Proc. IEEE 86:2278 (1998)"),
-    ("alexnet_small", "alexnet:AlexNetSmall", "AlexNet, small", "NeurIPS 25:1097 (2012)"),
+    ("lenet", "lenet:LeNet", "LeNet-5", "doi:10.1109/5.726791"),
+    ("alexnet_small", "alexnet:AlexNetSmall", "AlexNet, small", "doi:10.1145/3065386"),
     ("zfnet_small", "zfnet:ZFNetSmall", "ZFNet, small", "arXiv:1311.2901"),
     ("nin_small", "nin:NINSmall", "NIN, small", "arXiv:1312.4400"),
     ("vgg_small", "vgg:VGGSmall", "VGG, small", "arXiv:1409.1556"),
     ("googlenet_small", "googlenet:GoogLeNetSmall", "GoogLeNet, small", "arXiv:1409.4842"),
     ("caps_cnn", "caps_cnn:CapsCNN", "CNN of the CapsNet paper", "arXiv:1710.09829"),
-    ("cnn", "cnn:CNN", "CNN", ""),
+    ("cnn", "cnn:CNN", "CNN", "-"),
     ("capsnet", "capsnet:CapsNet", "CapsNet", "arXiv:1710.09829"),
     ("capsnet_small", "capsnet:CapsNetSmall", "CapsNet, small", "arXiv:1710.09829"),
 )
