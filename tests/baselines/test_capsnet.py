@@ -41,7 +41,7 @@ def test_the_sizes_are_the_papers() -> None:
 
 def test_there_are_1152_primary_capsules_of_8_dimensions() -> None:
     network = CapsNet(SimpleNamespace(shape=(1, 28, 28), classes=10), CapsNet.recipe)
-    assert network.transform.shape == (32 * 6 * 6, 8, 10 * 16)
+    assert network.transform.shape == (32 * 6 * 6, 8, 10, 16)
 
 
 def test_squash_by_hand() -> None:
@@ -86,17 +86,17 @@ def by_loops(votes: np.ndarray, iterations: int) -> np.ndarray:
 def test_routing_is_procedure_1(iterations: int) -> None:
     votes = np.random.default_rng(0).normal(size=(2, 5, 3, 4))
     want = np.stack([by_loops(image, iterations) for image in votes])
-    np.testing.assert_allclose(route(torch.from_numpy(votes), iterations).numpy(), want, rtol=1e-12)
+    np.testing.assert_allclose(route(torch.from_numpy(votes).transpose(1, 2), iterations).numpy(), want, rtol=1e-12)
 
 
 def test_each_capsule_divides_itself_among_the_outputs() -> None:
     # Before any agreement each of 6 inputs gives half of its vote to each of 2 outputs: s = 6 x 0.5 x 1 = 3.
-    lengths = route(torch.ones(1, 6, 2, 1), 1)
+    lengths = route(torch.ones(1, 2, 6, 1), 1)
     assert torch.allclose(lengths, torch.tensor(9 / 10))
 
 
 def test_the_gradient_goes_through_every_iteration() -> None:
-    votes = torch.randn(2, 3, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    votes = torch.randn(2, 2, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.autograd.gradcheck(lambda x: route(x, 3), (votes.requires_grad_(),))
 
 

@@ -56,7 +56,7 @@ class CapsNet(Classifier):
         grid = (side - 16) // 2
         self.stem = nn.Conv2d(channels, settings.channels, 9)
         self.primary = nn.Conv2d(settings.channels, settings.capsules * POSE, 9, stride=2)
-        shape = (settings.capsules * grid * grid, POSE, classes * CLASS_POSE)
+        shape = (settings.capsules * grid * grid, POSE, classes, CLASS_POSE)
         self.transform = nn.Parameter(0.1 * torch.randn(shape))
         pixels = channels * side * side
         self.decoder = nn.Sequential(
@@ -67,8 +67,8 @@ class CapsNet(Classifier):
     def features(self, x: Tensor) -> Tensor:
         maps = self.primary(relu(self.stem((x + 1) / 2)))
         primary = squash(maps.unflatten(1, (-1, POSE)).permute(0, 1, 3, 4, 2).flatten(1, 3))
-        votes = torch.einsum("bip,ipo->bio", primary, self.transform)
-        return route(votes.unflatten(2, (self.classes, CLASS_POSE)), self.settings.routing).flatten(1)
+        votes = torch.einsum("bip,ipjd->bjid", primary, self.transform)
+        return route(votes, self.settings.routing).flatten(1)
 
     def lengths(self, features: Tensor) -> Tensor:
         """The classes' probabilities (B, classes)."""
@@ -102,17 +102,21 @@ def squash(s: Tensor) -> Tensor:
 
 
 def route(votes: Tensor, iterations: int) -> Tensor:
-    """Dynamic routing (Procedure 1): votes (B, I, J, D) of I capsules for J of the next layer, (B, J, D).
+    """Dynamic routing (Procedure 1): votes (B, J, I, D) for J capsules from I of the layer before, to (B, J, D).
 
-    Each capsule divides itself among those of the next layer, by a softmax over J. The gradient goes through every
-    iteration. The last update of the routing logits, which nothing reads, is left out.
+    Each of the I divides itself among the J, by a softmax over J. The gradient goes through every iteration. The
+    last update of the routing logits, which nothing reads, is left out.
     """
     logits = votes.new_zeros(votes.shape[:3])
-    outputs = squash(torch.einsum("bij,bijd->bjd", logits.softmax(2), votes))
+    outputs = _agreed(logits, votes)
     for _ in range(iterations - 1):
-        logits = logits + torch.einsum("bijd,bjd->bij", votes, outputs)
-        outputs = squash(torch.einsum("bij,bijd->bjd", logits.softmax(2), votes))
+        logits = logits + (votes @ outputs.unsqueeze(3)).squeeze(3)
+        outputs = _agreed(logits, votes)
     return outputs
+
+
+def _agreed(logits: Tensor, votes: Tensor) -> Tensor:
+    return squash((logits.softmax(1).unsqueeze(2) @ votes).squeeze(2))
 
 
 def margin_loss(lengths: Tensor, true: Tensor) -> Tensor:
