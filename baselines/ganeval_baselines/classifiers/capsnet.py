@@ -90,9 +90,9 @@ class CapsNet(Classifier):
 
 
 class CapsNetSmall(CapsNet):
-    """CapsNet with 64 channels and 8 types of primary capsules: 2.1 M parameters on MNIST, for a CPU."""
+    """CapsNet with 64 channels and 8 types of primary capsules: 2.1 M parameters on MNIST, in batches for a CPU."""
 
-    recipe = CapsNetRecipe(channels=64, capsules=8)
+    recipe = CapsNetRecipe(batch_size=64, channels=64, capsules=8)
 
 
 def squash(s: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ganeval_baselines.classifiers.base import Classifier
+from ganeval_baselines.classifiers.base import Classifier, ClassifierRecipe
 from ganeval_baselines.shifts import BACKGROUND
 
 
@@ -14,6 +14,8 @@ class LeNet(Classifier):
     Differs from the paper: C3 sees all the maps of S2; the pooling has no weights; plain tanh, not
     1.7159 tanh(2x/3); softmax and cross-entropy in place of Gaussian connections; shifts are the only distortion.
     """
+
+    recipe = ClassifierRecipe(learning_rate=2e-3)
 
     def build_trunk(self) -> nn.Sequential:
         channels, side = self.shape[0], max(self.shape[-1], 32)
