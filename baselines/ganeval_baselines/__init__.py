@@ -1,8 +1,9 @@
 """The reference models that ganeval trains under one protocol. Importing this registers their rows, without torch."""
 
-from ganeval.registry import Baseline, Command, add
+from ganeval.registry import Baseline, Command, ExtractorSpec, add
 
 GANS = "ganeval_baselines.gans"
+CLASSIFIERS = "ganeval_baselines.classifiers"
 
 add(
     Baseline("gan", f"{GANS}.gan:MinimaxGAN", "GAN (minimax)", "arXiv:1406.2661"),
@@ -38,4 +39,30 @@ add(
 add(
     Command("train", "ganeval_baselines.commands:train"),
     Command("bench", "ganeval_baselines.commands:bench"),
+)
+
+CLASSIFIER_ROWS = (
+    ("lenet", "lenet:LeNet", "LeNet-5", "doi:10.1109/5.726791"),
+    ("alexnet_small", "alexnet:AlexNetSmall", "AlexNet, small", "doi:10.1145/3065386"),
+    ("zfnet_small", "zfnet:ZFNetSmall", "ZFNet, small", "arXiv:1311.2901"),
+    ("nin_small", "nin:NINSmall", "NIN, small", "arXiv:1312.4400"),
+    ("vgg_small", "vgg:VGGSmall", "VGG, small", "arXiv:1409.1556"),
+    ("googlenet_small", "googlenet:GoogLeNetSmall", "GoogLeNet, small", "arXiv:1409.4842"),
+    ("caps_cnn", "caps_cnn:CapsCNN", "CNN of the CapsNet paper", "arXiv:1710.09829"),
+    ("cnn", "cnn:CNN", "CNN", "-"),
+    ("capsnet", "capsnet:CapsNet", "CapsNet", "arXiv:1710.09829"),
+    ("capsnet_small", "capsnet:CapsNetSmall", "CapsNet, small", "arXiv:1710.09829"),
+)
+
+add(
+    *(
+        Baseline(name, f"{CLASSIFIERS}.{target}", title, paper, kind="classifier", labels=True, points=False)
+        for name, target, title, paper in CLASSIFIER_ROWS
+    )
+)
+add(
+    *(
+        ExtractorSpec(f"classifier:{name}", f"{CLASSIFIERS}.extractor:load", f"{title}, trained here: --weights", paper)
+        for name, _, title, paper in CLASSIFIER_ROWS
+    )
 )

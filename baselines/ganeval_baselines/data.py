@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -155,7 +156,7 @@ def to_uint8(samples: Tensor) -> Tensor:
 
 MIXTURES = {"ring8": ring8, "grid25": grid25}
 STACKED = {"stacked_mnist": "mnist"}
-NAMES = (*MIXTURES, *DATASETS, *STACKED)
+NAMES = (*MIXTURES, *DATASETS, *STACKED, "multi_mnist")
 
 
 def load(
@@ -169,6 +170,8 @@ def load(
     key = name.lower().replace("-", "_")
     if key in MIXTURES:
         return MIXTURES[key]()
+    if key == "multi_mnist":
+        return import_module("ganeval_baselines.multi_mnist").multi_mnist(data_root)
     if key in STACKED or key in DATASETS:
         base = STACKED.get(key, key)
         if download:
@@ -189,13 +192,13 @@ def load(
 
 
 def _images(name: str, opened: ImageSet, held_out: ImageSet, image_size: int | None, stacked: int = 1) -> Images:
-    pixels = _pixels(opened, image_size)
+    pixels = pixels_of(opened, image_size)
     return Images(
         name, pixels, opened.labels, opened.class_names, opened.content_key(), held_out, stacked
     )  # fmt: skip
 
 
-def _pixels(opened: ImageSet, image_size: int | None) -> Tensor:
+def pixels_of(opened: ImageSet, image_size: int | None = None) -> Tensor:
     """uint8 (N, 3, H, W), or (N, 1, H, W) where all are grey."""
     images: Sequence[Tensor] = [opened[i].pixels for i in range(len(opened))]
     if image_size:

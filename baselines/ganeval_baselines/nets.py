@@ -11,6 +11,7 @@ c is the recipe's `width`; conv28 with c = 64 is the network of InfoGAN and of L
 here, for the sake of a CPU. Convolutions are 4x4 with stride 2. Batch normalisation in the generator throughout, in
 the discriminator's inner layers where `norm` is set, in neither on points; ReLU in the generator, leaky ReLU of slope
 0.2 in the discriminator. Images lie in [-1, 1].
+MultiMNIST's 36x36 is as 28x28, with 9x9 for 7x7: conv36.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from torch.nn.functional import one_hot
 
 from ganeval.errors import GanevalError
 
-LEVELS = {28: 2, 32: 3}
-"""Halvings of an image by side: 28 to 7, 32 to 4."""
+LEVELS = {28: 2, 32: 3, 36: 2}
+"""Halvings of an image by side: 28 to 7, 32 to 4, 36 to 9."""
 
 HIDDEN = {1: (128, 128, 128), 3: (256, 256)}
 """Widths of a perceptron's hidden layers, by the rank of its data: points and images."""
