@@ -18,7 +18,7 @@ from ganeval.registry import BASELINES, get_baseline, load_plugins
 from ganeval_baselines import data as datasets
 from ganeval_baselines.cluster import workers
 from ganeval_baselines.data import Images, Mixture
-from ganeval_baselines.evaluate import Judge, judge_of, sample_size
+from ganeval_baselines.judges import BySamples, Judge, judge_of
 from ganeval_baselines.perform import failure, perform, perform_sanity
 from ganeval_baselines.record import config_sha256, describe, write
 from ganeval_baselines.sanity import TITLES, sanity_config
@@ -115,21 +115,28 @@ def bench(
     of another configuration in the way.
     """
     data = datasets.load(suite.data, data_root=data_root, download=download)
-    judge = judge_of(data, extractor)
     numbers = range(suite.seeds if seeds is None else seeds)
     chosen = [get_baseline(name).name for name in models] or suite.models or applicable(data)
     wanted: list[Job] = [plan(model, data, seed, budget or suite.examples) for seed in numbers for model in chosen]
-    wanted = [*(Sanity(name, data, seed, sample_size(judge)) for seed in numbers for name in TITLES), *wanted]
+    kinds: dict[str, str] = {get_baseline(name).kind: name for name in chosen}
+    judges = {kind: judge_of(name, data, extractor) for kind, name in kinds.items()}
+    if isinstance(samples := judges.get("gan"), BySamples):
+        n = samples.reference.sample_size
+        wanted = [*(Sanity(name, data, seed, n) for seed in numbers for name in TITLES), *wanted]
     came = {name_of(job): "was there" for job in wanted if _finished(job, places.records)}
     todo = [job for job in wanted if name_of(job) not in came]
     with workers(backend, jobs, cluster):
         results = joblib.Parallel(return_as="generator_unordered")(
-            joblib.delayed(_one)(job, judge, places, device, jobs) for job in todo
+            joblib.delayed(_one)(job, judges[_kind(job)], places, device, jobs) for job in todo
         )
         for done, (name, outcome) in enumerate(results, 1):
             came[name] = outcome
             told(f"{done}/{len(todo)} {name}: {outcome}")
     return came
+
+
+def _kind(job: Job) -> str:
+    return "gan" if isinstance(job, Sanity) else get_baseline(job.model).kind
 
 
 def name_of(job: Job) -> str:
@@ -161,7 +168,8 @@ def _one(job: Job, judge: Judge, places: Places, device: str, jobs: int) -> tupl
     name = name_of(job)
     folder, path = places.runs / name, places.records / f"{name}.json"
     if isinstance(job, Sanity):
-        record = perform_sanity(job.model, job.data, job.seed, folder, judge)
+        assert isinstance(judge, BySamples)
+        record = perform_sanity(job.model, job.seed, folder, judge)
     else:
         try:
             record = perform(job, folder, judge, device=device)
@@ -171,6 +179,6 @@ def _one(job: Job, judge: Judge, places: Places, device: str, jobs: int) -> tupl
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "error.txt").write_text(traceback.format_exc())
     write(record, path)
-    if job.seed == 0 and record["status"] == "ok":
+    if job.seed == 0 and (folder / "samples.png").exists():
         shutil.copyfile(folder / "samples.png", path.parent / f"{job.model}.png")
     return name, describe(record)

@@ -43,7 +43,7 @@ def train(
     from ganeval_baselines import bench as suites
     from ganeval_baselines import board
     from ganeval_baselines import data as datasets
-    from ganeval_baselines.evaluate import judge_of
+    from ganeval_baselines.judges import judge_of
     from ganeval_baselines.perform import perform
     from ganeval_baselines.record import describe, write
     from ganeval_baselines.train import plan
@@ -52,7 +52,7 @@ def train(
     loaded = datasets.load(data, data_root=data_root, image_size=image_size, download=download)
     run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
     folder = out or Path("runs") / suites.name_of(run)
-    judge = judge_of(loaded, extractor)
+    judge = judge_of(run.model, loaded, extractor)
     also = board.tensorboard(folder) if tensorboard else lambda _: None
     where = str(pick_device(device))
     record = perform(run, folder, judge, device=where, progress=sys.stderr.isatty() and not quiet, also=also)

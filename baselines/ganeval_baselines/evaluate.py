@@ -7,14 +7,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 import ganeval
 from ganeval.types import Features
 from ganeval_baselines.base import GAN
-from ganeval_baselines.data import Images, Mixture, generator, stream, to_uint8
+from ganeval_baselines.data import Batch, Images, Mixture, generator, stream, to_uint8
 
 POINTS = 2500
 """Samples of a 2-D mixture, as VEEGAN and PacGAN draw."""
@@ -35,7 +34,6 @@ METRICS = (
 POINT_METRICS = ("emd", "precision", "recall", "density", "coverage", "one_nn_accuracy")
 """Without a Fréchet distance: the two moments of a ring and of a Gaussian are the same."""
 
-CURVE_IMAGES = 1000
 
 OWN = {
     "modes": ("Modes", "higher"),
@@ -43,6 +41,7 @@ OWN = {
     "mode_kl": ("KL of modes", "lower"),
     "label_accuracy": ("Label accuracy", "higher"),
     "mutual_information": ("Mutual information", "higher"),
+    "test_error": ("Test error, %", "lower"),
 }
 """Titles and directions of the numbers that are not metrics of ganeval."""
 
@@ -85,7 +84,7 @@ def draw(model: GAN, data: Mixture | Images, n: int, *seed: int, batch: int = 50
 
 
 @dataclass(frozen=True)
-class Judge:
+class Reference:
     """The reference features of a data set, and how samples become features: made once for all its runs."""
 
     data: Mixture | Images
@@ -98,8 +97,9 @@ class Judge:
         return ganeval.extract(_rgb(samples.content), self.extractor, cache=False)
 
     @property
-    def n(self) -> int:
-        return len(self.real)
+    def sample_size(self) -> int:
+        """Samples are as many as there are real images, but for Stacked MNIST's 1000 modes."""
+        return STACKED if isinstance(self.data, Images) and self.data.stacked > 1 else len(self.real)
 
     @property
     def primary(self) -> str:
@@ -109,17 +109,17 @@ class Judge:
         return "mode_kl" if self.data.stacked > 1 else "fid"
 
 
-def judge_of(data: Mixture | Images, extractor: str = "auto") -> Judge:
-    """The judge of a data set: a mixture's points themselves, else the extractor's features of the held-out images.
+def reference_of(data: Mixture | Images, extractor: str = "auto") -> Reference:
+    """The reference of a data set: a mixture's points themselves, else the extractor's features of the held-out images.
 
     Raises UnobtainableError where the extractor's weights can't be had.
     """
     if isinstance(data, Mixture):
         points = data.draw(POINTS, generator(0, 2**32))
-        return Judge(data, "points", points_as_features(points, data))
+        return Reference(data, "points", points_as_features(points, data))
     held_out = data.held_out
     name = (held_out.extractor or "inception") if extractor == "auto" else extractor
-    return Judge(data, name, ganeval.extract(held_out, name))
+    return Reference(data, name, ganeval.extract(held_out, name))
 
 
 def points_as_features(points: Tensor, mixture: Mixture) -> Features:
@@ -133,16 +133,16 @@ def _rgb(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
-def rows_of(samples: Samples, judge: Judge, seed: int, metrics: tuple[str, ...] | None = None) -> Rows:
+def rows_of(samples: Samples, reference: Reference, seed: int, metrics: tuple[str, ...] | None = None) -> Rows:
     """{metric: value, std_error, interval, better, title, options} of one sample set."""
-    data = judge.data
+    data = reference.data
     if isinstance(data, Images) and data.stacked > 1:
         return stacked_modes(samples.content, data)
-    fake = judge.features(samples)
+    fake = reference.features(samples)
     names = metrics or (POINT_METRICS if isinstance(data, Mixture) else METRICS)
-    if fake.logits is None or judge.real.logits is None:
+    if fake.logits is None or reference.real.logits is None:
         names = tuple(name for name in names if name not in ("inception_score", "mode_score"))
-    report = ganeval.score(fake, judge.real, metrics=names, seed=seed)
+    report = ganeval.score(fake, reference.real, metrics=names, seed=seed)
     document = report.to_dict()["metrics"]
     rows: Rows = {}
     for name, scored in report.metrics.items():
@@ -163,6 +163,13 @@ def share(name: str, hits: Tensor) -> dict[str, Any]:
     """A proportion with its binomial standard error."""
     p = float(hits.float().mean())
     return own(name, p, math.sqrt(p * (1 - p) / len(hits)))
+
+
+def test_error(model: Any, test: Batch) -> Rows:
+    """The test error of a classifier, in percent, with its binomial standard error."""
+    assert test.labels is not None
+    p = model.errors(test.real, test.labels)
+    return {"test_error": own("test_error", 100 * p, 100 * math.sqrt(p * (1 - p) / len(test.real)))}
 
 
 def own(name: str, value: float, std_error: float | None = None) -> dict[str, Any]:
@@ -210,37 +217,12 @@ def _kl_to_uniform(counts: Tensor) -> float:
     return float(torch.special.xlogy(p, p * len(p)).sum())
 
 
-def sample_size(judge: Judge) -> int:
-    data = judge.data
-    return STACKED if isinstance(data, Images) and data.stacked > 1 else judge.n
-
-
-def verdict_on(samples: Samples, judge: Judge, seed: int) -> dict[str, Any] | None:
+def collapse_of(samples: Samples, reference: Reference, seed: int) -> dict[str, Any] | None:
     """The collapse verdict of a record, with the names of the missing modes; None for Stacked MNIST, which counts."""
-    if isinstance(judge.data, Images) and judge.data.stacked > 1:
+    if isinstance(reference.data, Images) and reference.data.stacked > 1:
         return None
-    report = ganeval.collapse_test(judge.features(samples), judge.real, seed=seed)
+    report = ganeval.collapse_test(reference.features(samples), reference.real, seed=seed)
     return {
         "verdict": report.verdict, "kinds": list(report.kinds), "p_value": report.p_value,
         "missing": [mode.name for mode in report.missing], "reasons": list(report.reasons),
     }  # fmt: skip
-
-
-def final_rows(model: GAN, judge: Judge, seed: int) -> tuple[Rows, Samples]:
-    """The rows of the first sample set, `evaluation_sd` over SAMPLING_SEEDS of them, and that first set."""
-    n = sample_size(judge)
-    sets = [draw(model, judge.data, n, seed, k, 2**33) for k in range(SAMPLING_SEEDS)]
-    all_rows = [rows_of(samples, judge, seed) for samples in sets]
-    rows = all_rows[0]
-    for name, row in rows.items():
-        values = [other[name]["value"] for other in all_rows if name in other]
-        row["evaluation_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    for name, value in model.measures().items():
-        rows[name] = {**own(name, value), "evaluation_sd": None}
-    return rows, sets[0]
-
-
-def curve_row(samples: Samples, judge: Judge, seed: int) -> dict[str, float]:
-    """The number that is followed during training, from fewer samples than the record's."""
-    rows = rows_of(samples, judge, seed, (judge.primary,))
-    return {name: row["value"] for name, row in rows.items() if row["value"] is not None}

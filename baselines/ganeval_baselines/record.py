@@ -15,7 +15,6 @@ import torch
 import ganeval
 from ganeval.files import write_result
 from ganeval.registry import get_baseline
-from ganeval_baselines.evaluate import Judge
 from ganeval_baselines.train import Run, recipe_of
 
 SCHEMA = "ganeval.record/1"
@@ -52,15 +51,6 @@ def frame_of_run(run: Run, evaluation: dict[str, Any], turns: dict[str, int], de
             "g_steps": moves[1] if len(moves) > 1 else None,
         },
     }
-
-
-def evaluation_by(judge: Judge, n: int, sampling_seeds: int) -> dict[str, Any]:
-    """How samples were scored: records that differ here never share a table."""
-    return {
-        "n_fake": n, "n_real": judge.n, "reference": f"{judge.data.name}:test", "extractor": judge.extractor,
-        "fingerprint": judge.real.fingerprint, "primary": judge.primary, "sampling_seeds": sampling_seeds,
-        "checkpoint": "final",
-    }  # fmt: skip
 
 
 def config_sha256(config: dict[str, Any]) -> str:

@@ -64,7 +64,8 @@ class Run:
         """Flat and JSON-able."""
         return {
             "model": self.model, "data": self.data.name, "data_sha256": self.data.sha256, "seed": self.seed,
-            "network": family(self.data.shape), "examples": self.examples, **dataclasses.asdict(self.settings),
+            "network": network_of(get_baseline(self.model), self.data), "examples": self.examples,
+            **dataclasses.asdict(self.settings),
         }  # fmt: skip
 
 
@@ -79,12 +80,17 @@ def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: 
         raise GanevalError(f"{row.name} needs class labels, and {data.name} has none; put images into class folders")
     if isinstance(data, Mixture) and not row.points:
         raise GanevalError(f"{row.name} trains on images, and {data.name} is a 2-D mixture")
-    family(data.shape)
+    network_of(row, data)
     if examples < 1:
         raise GanevalError(f"the budget is {examples} examples; give 1 or more")
     if seed < 0:
         raise GanevalError(f"the seed is {seed}; give 0 or more")
     return Run(row.name, data, seed, examples, _changed(recipe_of(row, data), changes or {}, row.name))
+
+
+def network_of(row: Baseline, data: Mixture | Images) -> str:
+    """The family of networks that a GAN takes for this data; a classifier is its own. Raises where there is none."""
+    return family(data.shape) if row.kind == "gan" else "own"
 
 
 def recipe_of(row: Baseline, data: Mixture | Images) -> Recipe:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from ganeval_baselines import data, evaluate, train
+from ganeval_baselines.judges import BySamples
 from ganeval_baselines.sanity import TITLES, sanity_samples
 
 
@@ -97,21 +100,23 @@ def test_only_conditional_models_have_a_label_accuracy(digits: data.Images) -> N
         assert (evaluate.draw(model, digits, 4, 0).labels is not None) == labelled
 
 
-def test_the_spread_over_sampling_seeds_is_kept_apart(digits: data.Images) -> None:
-    judge = evaluate.judge_of(digits)
+def test_the_spread_over_sampling_seeds_is_kept_apart(digits: data.Images, tmp_path: Path) -> None:
+    reference = evaluate.reference_of(digits)
     model = train.build(train.plan("nsgan", digits, 0, 64), torch.device("cpu")).model
-    rows, samples = evaluate.final_rows(model, judge, 0)
-    assert len(samples.content) == judge.n == 597
+    rows = BySamples(reference).verdict(model, 0, tmp_path)["metrics"]
+    assert np.load(tmp_path / "samples.npz")["arr_0"].shape == (597, 8, 8, 1)
     sets = [evaluate.draw(model, digits, 597, 0, k, 2**33) for k in range(evaluate.SAMPLING_SEEDS)]
-    values = torch.tensor([evaluate.rows_of(s, judge, 0, ("fid",))["fid"]["value"] for s in sets], dtype=torch.float64)
+    values = torch.tensor(
+        [evaluate.rows_of(s, reference, 0, ("fid",))["fid"]["value"] for s in sets], dtype=torch.float64
+    )
     assert rows["fid"]["value"] == pytest.approx(float(values[0]))
     assert rows["fid"]["evaluation_sd"] == pytest.approx(float(values.std()))
 
 
 def test_the_sanity_rows_stand_in_their_known_order(digits: data.Images) -> None:
     """Real is best, the mean image the worst; each defect moves the number that should see it."""
-    judge = evaluate.judge_of(digits)
-    rows = {name: evaluate.rows_of(sanity_samples(name, digits, 597, 0), judge, 0) for name in TITLES}
+    reference = evaluate.reference_of(digits)
+    rows = {name: evaluate.rows_of(sanity_samples(name, digits, 597, 0), reference, 0) for name in TITLES}
     fid = {name: row["fid"]["value"] for name, row in rows.items()}
     assert fid["real"] == min(fid.values())
     assert fid["mean_image"] == max(fid.values())
@@ -122,9 +127,9 @@ def test_the_sanity_rows_stand_in_their_known_order(digits: data.Images) -> None
 
 
 def test_the_verdict_sees_the_planted_collapse_and_not_the_real_images(digits: data.Images) -> None:
-    judge = evaluate.judge_of(digits)
-    planted = evaluate.verdict_on(sanity_samples("planted_collapse", digits, 597, 0), judge, 0)
-    honest = evaluate.verdict_on(sanity_samples("real", digits, 597, 0), judge, 0)
+    reference = evaluate.reference_of(digits)
+    planted = evaluate.collapse_of(sanity_samples("planted_collapse", digits, 597, 0), reference, 0)
+    honest = evaluate.collapse_of(sanity_samples("real", digits, 597, 0), reference, 0)
     assert planted is not None
     assert honest is not None
     assert planted["verdict"] == "collapsed"

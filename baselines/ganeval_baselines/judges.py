@@ -1,0 +1,120 @@
+"""How a trained model is scored for its record: a GAN by its samples, a classifier by its test error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ganeval.files import atomic_write
+from ganeval.registry import get_baseline
+from ganeval_baselines import evaluate, pictures
+from ganeval_baselines.base import GAN, Model
+from ganeval_baselines.data import Batch, Images, Mixture
+from ganeval_baselines.evaluate import SAMPLING_SEEDS, Reference, Samples
+
+GLANCE = 1000
+"""Samples or test images that a look during training takes."""
+
+
+class Judge(Protocol):
+    """What scores the runs of one data set."""
+
+    def evaluation(self) -> dict[str, Any]:
+        """The record's `evaluation`: records that differ in it never share a table."""
+        ...
+
+    def glance(self, model: Any, seed: int, step: int, folder: Path) -> dict[str, float]:
+        """The few numbers that are followed during training."""
+        ...
+
+    def verdict(self, model: Any, seed: int, folder: Path) -> dict[str, Any]:
+        """The record's `metrics`, `collapse` and `samples_sha256`; keeps the samples in the folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class BySamples:
+    """Scores a GAN's samples against a reference."""
+
+    reference: Reference
+
+    def evaluation(self, sampling_seeds: int = SAMPLING_SEEDS) -> dict[str, Any]:
+        reference = self.reference
+        return {
+            "n_fake": reference.sample_size, "n_real": len(reference.real),
+            "reference": f"{reference.data.name}:test", "extractor": reference.extractor,
+            "fingerprint": reference.real.fingerprint, "primary": reference.primary,
+            "sampling_seeds": sampling_seeds, "checkpoint": "final",
+        }  # fmt: skip
+
+    def glance(self, model: GAN, seed: int, step: int, folder: Path) -> dict[str, float]:
+        reference = self.reference
+        few = evaluate.draw(model, reference.data, min(reference.sample_size, GLANCE), seed, 2**34)
+        pictures.save(few.content, folder / f"step{step:07d}.png", reference.data)
+        rows = evaluate.rows_of(few, reference, seed, (reference.primary,))
+        return {name: row["value"] for name, row in rows.items() if row["value"] is not None}
+
+    def verdict(self, model: GAN, seed: int, folder: Path) -> dict[str, Any]:
+        """The rows of the first sample set, with their spread over SAMPLING_SEEDS of them as `evaluation_sd`."""
+        reference = self.reference
+        n = reference.sample_size
+        sets = [evaluate.draw(model, reference.data, n, seed, k, 2**33) for k in range(SAMPLING_SEEDS)]
+        all_rows = [evaluate.rows_of(samples, reference, seed) for samples in sets]
+        rows = all_rows[0]
+        for name, row in rows.items():
+            values = [other[name]["value"] for other in all_rows if name in other]
+            row["evaluation_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        for name, value in model.measures().items():
+            rows[name] = {**evaluate.own(name, value), "evaluation_sd": None}
+        return {"metrics": rows, **self.of_samples(sets[0], seed, folder)}
+
+    def of_samples(self, samples: Samples, seed: int, folder: Path) -> dict[str, Any]:
+        """The collapse verdict on one sample set and its hash; keeps it as samples.npz, and its picture."""
+        content = samples.content
+        arrays = {"arr_0": (content.permute(0, 2, 3, 1) if content.ndim == 4 else content).numpy()}
+        if samples.labels is not None:
+            arrays["labels"] = samples.labels.numpy()
+        with atomic_write(folder / "samples.npz") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        pictures.save(content, folder / "samples.png", self.reference.data)
+        return {
+            "collapse": evaluate.collapse_of(samples, self.reference, seed),
+            "samples_sha256": samples.sha256,
+        }
+
+
+@dataclass(frozen=True)
+class ByError:
+    """Scores a classifier on the test images of its data set, all of them, once."""
+
+    data: Images
+    test: Batch
+
+    def evaluation(self) -> dict[str, Any]:
+        return {
+            "n_fake": None, "n_real": len(self.test.real), "reference": f"{self.data.name}:test", "extractor": None,
+            "fingerprint": None, "primary": "test_error", "sampling_seeds": None, "checkpoint": "final",
+        }  # fmt: skip
+
+    def glance(self, model: Model, seed: int, step: int, folder: Path) -> dict[str, float]:
+        some = Batch(self.test.real[:GLANCE], None if self.test.labels is None else self.test.labels[:GLANCE])
+        return {name: row["value"] for name, row in evaluate.test_error(model, some).items()}
+
+    def verdict(self, model: Model, seed: int, folder: Path) -> dict[str, Any]:
+        return {"metrics": evaluate.test_error(model, self.test)}
+
+
+def judge_of(model: str, data: Mixture | Images, extractor: str = "auto") -> Judge:
+    """What scores the registered `model` on this data.
+
+    Raises UnobtainableError where the extractor's weights can't be had.
+    """
+    if get_baseline(model).kind == "gan":
+        return BySamples(evaluate.reference_of(data, extractor))
+    from ganeval_baselines.classifiers.base import held_out
+
+    assert isinstance(data, Images)
+    return ByError(data, held_out(data))
