@@ -66,8 +66,8 @@ def collapse_test(
 
     Without a reference (real=None) only copies among the fakes can be seen: 'suspected', or else 'undetermined'.
 
-    The features should see what matters: in pixels a strong blur makes near-duplicates. The order of the images does
-    not matter. Raises GanevalError for under 50 fakes or 100 real images, two extractors, NaN, or wrong labels.
+    The features should see what matters: in pixels a light blur is low diversity. The order of the images does not
+    matter. Raises GanevalError for under 50 fakes or 100 real images, two extractors, NaN, or wrong labels.
     """
     if not 0 < alpha < 1:
         raise GanevalError(f"alpha={alpha} of collapse_test; give a probability, such as 0.05")
