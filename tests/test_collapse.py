@@ -189,19 +189,19 @@ def test_the_vendi_score_is_that_of_the_eigenvalues() -> None:
 
 def test_bandwidths_are_quantiles_of_distances() -> None:
     line = torch.arange(101.0)[:, None] ** 2
-    eps, sigma = bandwidths(line)
+    eps, sigma = bandwidths((line - line.T).double().square())
     gaps = np.sort(np.minimum(np.diff(line.ravel(), prepend=-1e9), np.diff(line.ravel(), append=1e9)))
     assert eps == pytest.approx(np.quantile(gaps, 0.02))
     every = [abs(a**2 - b**2) for a, b in combinations(range(101), 2)]
     assert sigma == pytest.approx(np.median(every) / 2, rel=1e-3)
 
 
-@pytest.mark.parametrize(("factor", "expected"), [(0.8, 1.0), (1.3, 1.0), (0.1, 0.04)])
-def test_contrast_is_taken_out_but_no_more_than_twofold(factor: float, expected: float) -> None:
+@pytest.mark.parametrize(("factor", "expected"), [(0.8, 1.0), (1.1, 1.0), (0.1, 0.04), (2.0, 3.24)])
+def test_contrast_is_taken_out_within_limits(factor: float, expected: float) -> None:
     x = gaussian(400, 5).double()
     scaled, scale = rescaled(factor * x, total_variance(x))
     assert total_variance(scaled) == pytest.approx(expected * total_variance(x))
-    assert scale == pytest.approx(min(2, 1 / factor))
+    assert scale == pytest.approx(max(0.9, min(2, 1 / factor)))
 
 
 def test_twins_are_counted_and_give_the_support() -> None:
@@ -336,16 +336,60 @@ def test_collapse_test_is_public() -> None:
     assert {"collapse_test", "CollapseReport"} <= set(ganeval.__all__)
 
 
+def test_a_class_hidden_among_unrealistic_fakes_is_undetermined() -> None:
+    """Few of class c among the good fakes, and a quarter of all fakes are far from any real image."""
+    fake, real = blobs(400, 0), blobs(800, 1)
+    few = torch.cat([torch.nonzero(fake.labels != 2).ravel(), torch.nonzero(fake.labels == 2).ravel()[:28]])
+    fake = fake[few]
+    assert collapse_test(fake, real).kinds == ("starved",)
+    broken = fake.pooled.clone()
+    broken[fake.labels == 4] += 20
+    report = collapse_test(replace(fake, pooled=broken), real)
+    assert (report.verdict, report.kinds) == ("undetermined", ())
+    assert "may be among the unrealistic" in report.reasons[0]
+
+
+def test_a_small_loss_of_diversity_is_none_however_sure() -> None:
+    """40 of 1000 fakes are near-copies of others."""
+    x, y = gaussian(1000, 3), gaussian(4000, 3, 1)
+    x[:40] = x[40:80] + 1e-3
+    report = collapse_test(features(x), features(y), labels=(torch.arange(1000) % 2, torch.arange(4000) % 2))
+    assert report.similarity.p_value < 0.025
+    assert report.verdict == "none"
+    assert "too little" in report.reasons[0]
+
+
+def test_noise_in_the_ball_of_one_outlier_is_not_realistic() -> None:
+    y = gaussian(1000)
+    y[:20] *= 30
+    heap = 0.7 * y[0] + 0.1 * gaussian(300, seed=1)
+    for seed in range(3):
+        assert collapse_test(features(heap), features(y), seed=seed).fidelity.low
+
+
+def test_outliers_do_not_make_the_others_look_alike() -> None:
+    x = gaussian(600)
+    x[:60] *= 10
+    assert collapse_test(features(x), features(gaussian(1200, seed=1))).verdict == "none"
+
+
+def test_low_diversity_alone_is_suspected() -> None:
+    """Blur is that as well: 8x8 digits in pixels, where no classifier vouches for them."""
+    report = draw("digits", "pixels:8", "blur 0.6", 0)
+    assert (report.verdict, report.kinds) == ("suspected", ("low_diversity",))
+    assert "blur" in report.reasons[-1]
+
+
 # Error rates on real images; the full counts are in docs/calibration.md
 
 
-def rate(kind: str, draws: int, verdict: str = "collapsed", name: str = "digits") -> float:
+def rate(kind: str, draws: int, verdicts: tuple[str, ...] = ("collapsed", "suspected"), name: str = "digits") -> float:
     reports = [draw(name, f"classifier:{name}", kind, seed) for seed in range(draws)]
-    return float(np.mean([report.verdict == verdict for report in reports]))
+    return float(np.mean([report.verdict in verdicts for report in reports]))
 
 
 def test_real_digits_are_seldom_called_collapsed() -> None:
-    assert rate("nothing", 60) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 60)
+    assert rate("nothing", 40) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 40)
 
 
 @pytest.mark.parametrize("kind", ["no 3", "support 50", "shrunk by half"])
@@ -354,20 +398,20 @@ def test_planted_collapses_of_digits_are_found(kind: str) -> None:
 
 
 def test_power_grows_with_what_is_missing() -> None:
-    powers = [rate(kind, 12) for kind in ("3 at 0.5", "3 at 0.25", "3 at 0.1", "no 3")]
+    powers = [rate(kind, 8) for kind in ("3 at 0.5", "3 at 0.25", "3 at 0.1", "no 3")]
     assert powers == sorted(powers)
     assert powers[-1] > powers[0]
 
 
 @pytest.mark.parametrize("kind", sorted(calibrate_collapse.BAD))
 def test_bad_digits_are_not_called_collapsed(kind: str) -> None:
-    """Changed before extraction. None in 8 where one in 20 is allowed: a rate of a third would show 96 times in 100."""
-    assert rate(kind, 8) <= 1 / 8
+    """Changed before extraction. At most one in 6: a rate of a half would show 89 times in 100."""
+    assert rate(kind, 6) <= 1 / 6
 
 
 def test_blurred_digits_and_noise_are_undetermined() -> None:
-    assert rate("blur 1.0", 4, "undetermined") == 1
-    assert rate("pure noise", 4, "undetermined") == 1
+    assert rate("blur 1.0", 4, ("undetermined",)) == 1
+    assert rate("pure noise", 4, ("undetermined",)) == 1
 
 
 @pytest.mark.slow

@@ -13,7 +13,15 @@ from ganeval.collapse.classes import Classes, Labels, assign
 from ganeval.collapse.fidelity import Fidelity, judge
 from ganeval.collapse.modes import Mode, ModeCount, count_modes, find_missing
 from ganeval.collapse.report import CollapseReport, Verdict
-from ganeval.collapse.similarity import Similarity, Support, find_twins, similarity_test
+from ganeval.collapse.similarity import (
+    EACH,
+    FEW_KINDS,
+    MANY_DUPLICATES,
+    Similarity,
+    Support,
+    find_twins,
+    similarity_test,
+)
 from ganeval.errors import GanevalError
 from ganeval.metrics._inputs import matrix, pair
 from ganeval.types import Features
@@ -24,8 +32,6 @@ MIN_FAKE, MIN_REAL = 50, 100
 COMPARED = 1000
 """The test of similarity takes at most this many images of each set, so that it stays quick at any N."""
 SHOWN = 8
-MANY_DUPLICATES, FEW_KINDS = 3.0, 0.9
-"""Near-duplicates this many times as frequent as among real images, or under this part of their Vendi score, count."""
 TWINS_SUSPECTED, TWINS_COLLAPSED = 0.05, 0.5
 """The share of fakes with a twin that is suspect without a reference, and that is collapse however bad the images."""
 
@@ -45,19 +51,23 @@ def collapse_test(
     extractor's logits; else the reference's labels by nearest neighbours; else k-means. Labels of the fakes say what
     was asked of a conditional generator, not what it made, so they count only if given here.
     B, low diversity: `similarity.similarity_test`, on at most COMPARED images of each set; near-duplicates must be
-    three times as frequent as among the real images, or the Vendi score of order 2 under 0.9 of theirs.
+    three times as frequent as among the real images and 0.2 more a fake, or the Vendi score of order 2 under 0.85 of
+    theirs: at large N, differences that are no collapse have small p-values too.
 
     Half of the reference, drawn by the seed, sets bandwidths, clusters and the real manifold, and takes no part in B,
-    nor in A where classes are learnt. Verdict: 'collapsed' where A or B finds something; 'undetermined' where fewer
-    fakes are realistic than 99 of 100 handfuls of real images have (`fidelity.judge`), unless half of the fakes are
-    copies of each other, or where a class may be missing or merely among the unrealistic fakes; else 'none': nothing
-    of the size in `minimum_detectable`. If both sets come from one distribution, a verdict of 'collapsed' has
-    probability alpha at most, but for the rescaling in B, which was measured: docs/calibration.md.
+    nor in A where classes are learnt. The verdict is
+    - 'undetermined' where too few fakes are realistic (`fidelity.judge`), unless half of them are copies of each other;
+    - 'collapsed' where A finds a missing mode or B near-duplicates; 'suspected' where the Vendi score alone is low,
+      for blur lowers it too;
+    - 'undetermined' where a class is missing or merely among the unrealistic fakes;
+    - else 'none': nothing of the size in `minimum_detectable`.
+    If both sets come from one distribution, 'collapsed' or 'suspected' has probability alpha at most, but for the
+    rescaling in B; measured in docs/calibration.md.
 
     Without a reference (real=None) only copies among the fakes can be seen: 'suspected', or else 'undetermined'.
 
-    The features should see what matters: in pixels, blur is a loss of diversity. The order of the images does not
-    matter. Raises GanevalError for under 50 fakes or 100 real images, features of two extractors, NaN, wrong labels.
+    The features should see what matters: in pixels a light blur is low diversity. The order of the images does not
+    matter. Raises GanevalError for under 50 fakes or 100 real images, two extractors, NaN, or wrong labels.
     """
     if not 0 < alpha < 1:
         raise GanevalError(f"alpha={alpha} of collapse_test; give a probability, such as 0.05")
@@ -79,7 +89,7 @@ def collapse_test(
     classes = assign(fake, real, labels, held, test, seed)
     modes = _modes(classes, alpha / 2, fidelity.unreadable)
     support, nearest = find_twins(x[some_fake], 2 * similarity.sigma, SHOWN)
-    kinds = _kinds(modes, similarity, alpha / 2)
+    kinds = _kinds(modes, similarity, len(some_fake), alpha / 2)
     verdict, kinds = _verdict(kinds, modes, fidelity, support)
     p_modes = min((mode.p_value for mode in modes if mode.p_value is not None), default=1.0)
     compared = (len(some_fake), len(some_test), len(some_held))
@@ -130,10 +140,12 @@ def _modes(classes: Classes, level: float, unreadable: float) -> tuple[Mode, ...
     )
 
 
-def _kinds(modes: tuple[Mode, ...], similarity: Similarity, level: float) -> tuple[str, ...]:
+def _kinds(modes: tuple[Mode, ...], similarity: Similarity, n: int, level: float) -> tuple[str, ...]:
     found = {mode.kind for mode in modes}
     s = similarity
-    if s.p_duplicates <= level and s.duplicates_fake >= MANY_DUPLICATES * s.duplicates_real:
+    excess = (s.duplicates_fake - s.duplicates_real) * (n - 1)
+    many = s.duplicates_fake >= MANY_DUPLICATES * s.duplicates_real and excess >= EACH
+    if s.p_duplicates <= level and many:
         found.add("duplicated")
     if s.p_vendi <= level and s.vendi_fake <= FEW_KINDS * s.vendi_real:
         found.add("low_diversity")
@@ -147,7 +159,7 @@ def _verdict(
         copies = support.with_twin >= TWINS_COLLAPSED
         return ("collapsed", ("duplicated",)) if copies else ("undetermined", ())
     if kinds:
-        return "collapsed", kinds
+        return ("suspected" if kinds == ("low_diversity",) else "collapsed"), kinds
     return ("undetermined" if any(mode.kind == "hidden" for mode in modes) else "none"), ()
 
 

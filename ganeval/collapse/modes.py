@@ -137,9 +137,10 @@ def power(ratio: float, share: float, n: int, m: int, tests: int, level: float) 
 
 def smallest_class(n: int, m: int, tests: int, level: float) -> float | None:
     """The smallest share of the real images whose complete absence from the fakes is found, or None."""
-    real = np.arange(1, m)
-    found = hypergeom.pmf(0, n + m, real, n) <= level / tests
-    return float(real[found][0] / m) if found.any() else None
+    drawn = np.arange(m)
+    # The chance that none of k drawn from n + m is fake: the product of (m - i) / (n + m - i) for i < k.
+    found = np.cumsum(np.log((m - drawn) / (n + m - drawn))) <= math.log(level / tests)
+    return float(found.argmax() + 1) / m if found.any() else None
 
 
 def clusters(held_out: np.ndarray, seed: int) -> KMeans:

@@ -14,8 +14,12 @@ PERMUTATIONS = 999
 DUPLICATE_QUANTILE = 0.02
 TWIN = 0.02
 """Two images are twins, copies but for rounding or compression, when closer than this part of the median distance."""
-LEAST_VARIANCE = 0.25
-"""Fakes are rescaled to the real total variance, at most twofold: a change of contrast is not a loss of diversity."""
+LEAST_SCALE, MOST_SCALE = 0.9, 2.0
+"""Fakes are rescaled to the real total variance, for a change of contrast is not one of diversity: at most twofold, and
+hardly down, where a few outliers would make all the others look alike."""
+MANY_DUPLICATES, EACH, FEW_KINDS = 3.0, 0.2, 0.85
+"""What counts: near-duplicates three times as frequent as among real images, and so many more that a fake has 0.2 of
+them on average; or a Vendi score of order 2 under 0.85 of theirs."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +81,22 @@ def total_variance(rows: Tensor) -> float:
     return float(rows.double().var(0).sum())
 
 
-def bandwidths(held_out: Tensor) -> tuple[float, float]:
-    """eps, the 2% quantile of the distances to the nearest neighbour, and sigma, half the median distance."""
-    d = squared_distances(held_out, held_out)
-    upper = torch.triu_indices(len(d), len(d), 1)
-    median = float(d[upper[0], upper[1]].median().sqrt())
-    nearest = d.fill_diagonal_(torch.inf).amin(1).sqrt()
+def bandwidths(squares: Tensor) -> tuple[float, float]:
+    """eps, the 2% quantile of the distances to the nearest neighbour, and sigma, half the median distance.
+
+    squares: the squared distances between held-out real images (M, M).
+    """
+    nearest = squares.clone().fill_diagonal_(torch.inf).amin(1).sqrt()
+    upper = torch.triu_indices(len(squares), len(squares), 1)
+    median = float(squares[upper[0], upper[1]].median().sqrt())
     return float(nearest.quantile(DUPLICATE_QUANTILE)), median / 2
 
 
 def rescaled(fake: Tensor, variance: float) -> tuple[Tensor, float]:
-    """The fakes about their mean, scaled to the real total variance, and the factor; at most 1 / sqrt(LEAST_VARIANCE).
-
-    Identical fakes have no variance, and stay.
-    """
+    """The fakes about their mean, scaled to a total variance as far as LEAST_SCALE and MOST_SCALE allow; the factor."""
     own = total_variance(fake)
-    scale = (variance / max(own, LEAST_VARIANCE * variance)) ** 0.5 if variance else 1.0
+    wanted = (variance / own) ** 0.5 if own else MOST_SCALE
+    scale = min(max(wanted, LEAST_SCALE), MOST_SCALE)
     mean = fake.mean(0)
     return mean + scale * (fake - mean), scale
 
@@ -107,10 +111,11 @@ def similarity_test(fake: Tensor, real: Tensor, held_out: Tensor, random: np.ran
 
     eps and sigma come from held_out, real images that the test does not use. The fakes are first rescaled about their
     mean to the total variance of `real`: lower contrast is not lower diversity. The rescaling knows the labels, so in
-    the permuted sets the similarity that a set's total variance explains, to first order, is taken out likewise.
+    the permuted sets the similarity that unequal total variances explain, to first order, is taken out likewise.
     Given that, labels are exchangeable if both sets come from one distribution, and the p-value is valid at any N, M.
     """
-    eps, sigma = bandwidths(held_out)
+    within = squared_distances(held_out, held_out)
+    eps, sigma = bandwidths(within)
     scaled, scale = rescaled(fake.double(), total_variance(real))
     pooled = torch.cat([scaled, real.double()])
     d = squared_distances(pooled, pooled)
@@ -118,17 +123,18 @@ def similarity_test(fake: Tensor, real: Tensor, held_out: Tensor, random: np.ran
     n = len(fake)
     labels = _permuted_labels(n, len(pooled), random)
     spread = _differences(d, labels)
+    spread[0] = 0
     statistics, rates = [], []
-    for kernel, slope in zip(kernels, _slopes(held_out, eps, sigma), strict=True):
+    for kernel, slope in zip(kernels, _slopes(within, eps, sigma), strict=True):
         t = _differences(kernel, labels)
-        adjusted = t - slope * (spread - spread[0])
+        adjusted = t - slope * spread
         deviation = adjusted.std()
         statistics.append(adjusted / deviation if deviation > 0 else torch.zeros_like(adjusted))
         rates.append(t[1:])
     largest = torch.stack(statistics).amax(0)
     p_duplicates, p_vendi = (float((largest >= t[0]).double().mean()) for t in statistics)
     near, alike = ((_mean_within(k[:n, :n]), _mean_within(k[n:, n:])) for k in kernels)
-    near_held = _mean_within((squared_distances(held_out, held_out) <= eps**2).double())
+    near_held = _mean_within((within <= eps**2).double())
     return Similarity(
         p_value=min(p_duplicates, p_vendi),
         p_duplicates=p_duplicates,
@@ -167,9 +173,8 @@ def _differences(kernel: Tensor, labels: Tensor) -> Tensor:
     return ones - zeros
 
 
-def _slopes(held_out: Tensor, eps: float, sigma: float) -> tuple[float, float]:
-    """d mean k / d mean d^2 of each kernel when a set is scaled, by central differences of 10% on the held-out set."""
-    d = squared_distances(held_out, held_out)
+def _slopes(d: Tensor, eps: float, sigma: float) -> tuple[float, float]:
+    """d mean k / d mean d^2 of each kernel when a set is scaled: central differences of 10% from d, held-out d^2."""
     step = 0.2 * _mean_within(d)
     near = [_mean_within((d * c <= eps**2).double()) for c in (1.1, 0.9)]
     alike = [_mean_within(torch.exp(-d * c / sigma**2)) for c in (1.1, 0.9)]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ganeval.collapse.classes import Classes
-from ganeval.collapse.fidelity import HANDFUL, Fidelity
+from ganeval.collapse.fidelity import Fidelity
 from ganeval.collapse.modes import Mode, power, smallest_class
-from ganeval.collapse.similarity import Similarity, Support
+from ganeval.collapse.similarity import EACH, Similarity, Support
 
 
 def reasons(
@@ -28,7 +28,9 @@ def reasons(
         said.append(_twins(support) if fidelity.low else _duplicates(similarity))
     if "low_diversity" in kinds:
         said.append(f"{similarity.vendi_fake:.1f} kinds of images, by the Vendi score of order 2, "
-                    f"where as many real ones have {similarity.vendi_real:.1f}")  # fmt: skip
+                    f"where real ones have {similarity.vendi_real:.1f}")  # fmt: skip
+    if kinds == ("low_diversity",):
+        said.append("without missing modes or near-duplicates this may be blur")
     if not said and similarity.p_value <= level:
         said.append("the fakes are less diverse than real images, but by too little to call it collapse")
     return tuple(said) or ("no class is missing, and the fakes are as diverse as the real images",)
@@ -36,9 +38,8 @@ def reasons(
 
 def _fidelity(fidelity: Fidelity) -> str:
     return (
-        f"too unrealistic to judge: {fidelity.realistic_fake:.0%} of the fakes look real to the extractor, "
-        f"{fidelity.realistic_real:.0%} of real images do, and 99 of 100 draws of {HANDFUL} real images have "
-        f"{fidelity.floor:.0%} or more"
+        f"too unrealistic to judge: {fidelity.realistic_fake:.0%} of the fakes look real to the extractor, where "
+        f"{fidelity.realistic_real:.0%} of real images do; {fidelity.floor:.0%} are needed"
     )
 
 
@@ -70,7 +71,8 @@ def minimum_detectable(
     """The power for a class of median size, the smallest class whose loss is seen, and the largest support.
 
     The support: copies drawn from S images add 1 / S to the rate of near-duplicates; S such that this exceeds what
-    the permutations have 39 times in 40 by 0.84 standard errors (Poisson). Approximate: the test is a maximum of two.
+    the permutations have 39 times in 40, and the least that counts, by 0.84 standard errors (Poisson): 8 times in 10.
+    Approximate: the test is a maximum of two.
     """
     fake, real = classes.counts()
     n, m, tests = int(fake.sum()), int(real.sum()), int((fake + real > 0).sum())
@@ -79,7 +81,7 @@ def minimum_detectable(
             (("dropped", 0.0), ("quarter", 0.25), ("half", 0.5))}  # fmt: skip
     smallest = smallest_class(n, m, tests, level)
     pairs = compared[0] * (compared[0] - 1) / 2
-    q, z = max(similarity.detectable_rate, 1 / pairs), 0.84
+    q, z = max(similarity.detectable_rate, EACH / (compared[0] - 1)), 0.84
     # x = 1 / S solves x - q = z sqrt((x + r) / pairs), r the real rate.
     b = 2 * q + z * z / pairs
     x = (b + math.sqrt(b * b - 4 * (q * q - z * z * similarity.duplicates_real / pairs))) / 2

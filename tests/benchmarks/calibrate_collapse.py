@@ -2,6 +2,7 @@
 
 python -m tests.benchmarks.calibrate_collapse run digits --draws 400
 python -m tests.benchmarks.calibrate_collapse run mnist --draws 400          (GANEVAL_DATA holds torchvision's files)
+python -m tests.benchmarks.calibrate_collapse run cifar10 --kind nothing     (GANEVAL_DATA holds a zip of its test set)
 python -m tests.benchmarks.calibrate_collapse table
 
 Images are changed before the features are extracted, once a kind. Draws are kept one by one in a JSON-lines file, so
@@ -11,6 +12,7 @@ a run that was stopped goes on where it was.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +32,8 @@ from ganeval.images import open_images
 from ganeval.types import Features
 
 RECORDS = Path(__file__).parent / "calibrate_collapse.jsonl"
-SOURCES = {"digits": "digits:all", "mnist": "mnist:test", "cifar10": "cifar10:test"}
+SOURCES = {"digits": "digits:all", "mnist": "mnist:test", "cifar10": "cifar10-jpeg-test.zip"}
+EXTRACTORS = {"digits": "classifier:digits", "mnist": "classifier:mnist", "cifar10": "pixels:16"}
 N_FAKE, N_REAL = 250, 500
 LOST = 3
 
@@ -66,7 +69,8 @@ PLANTED = ("nothing", "no 3", "3 at 0.1", "3 at 0.25", "3 at 0.5", "support 50",
 @cache
 def features(name: str, extractor: str, change: str | None = None) -> Features:
     """The features of every image of a data set, after a change."""
-    source = open_images(SOURCES[name])
+    archive = Path(os.environ.get("GANEVAL_DATA", "")) / SOURCES[name]
+    source = open_images(archive if archive.is_file() else SOURCES[name])
     pixels = torch.stack([source[i].pixels for i in range(len(source))])
     if change:
         pixels = (BAD[change](pixels / 255).clamp(0, 1) * 255).round().byte()
@@ -119,7 +123,7 @@ def main() -> None:
 @click.option("--records", type=click.Path(path_type=Path), default=RECORDS)
 def run(name: str, extractor: str | None, kinds: tuple[str, ...], draws: int, n: int, m: int, records: Path) -> None:
     """Adds draws to the records, up to so many of each kind."""
-    extractor = extractor or f"classifier:{name}"
+    extractor = extractor or EXTRACTORS[name]
     lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
     for kind in kinds or (*PLANTED, *BAD):
         case = {"data": name, "extractor": extractor, "n": n, "m": m, "kind": kind}
@@ -142,14 +146,14 @@ def table(records: Path) -> None:
     for line in map(json.loads, records.read_text().splitlines()):
         key = (line["data"], line["extractor"], line["n"], line["m"])
         cases.setdefault((*key, line["kind"]), []).append(line)
-    head = ("features", "fake / real", "fakes are", "draws", "collapsed", "undetermined", "none",
+    head = ("features", "fake / real", "fakes are", "draws", "collapsed", "suspected", "undetermined", "none",
             "missing", "duplicated", "low diversity", "p uniform")  # fmt: skip
     click.echo(f"| {' | '.join(head)} |\n|---|---|---|{'---:|' * (len(head) - 3)}")
     for (_, extractor, n, m, kind), lines in cases.items():
         verdicts = Counter(line["verdict"] for line in lines)
         kinds = Counter(k for line in lines for k in {"missing" if k in ("dropped", "starved") else k
                                                       for k in line["kinds"]})  # fmt: skip
-        shares = [verdicts[v] for v in ("collapsed", "undetermined", "none")]
+        shares = [verdicts[v] for v in ("collapsed", "suspected", "undetermined", "none")]
         shares += [kinds[k] for k in ("missing", "duplicated", "low_diversity")]
         uniform = f"{kstest([line['p_similarity'] for line in lines], 'uniform').pvalue:.2f}"
         what = "real" if kind == "nothing" else kind
