@@ -330,7 +330,7 @@ def test_acgan_by_hand() -> None:
 
 
 def infogan(codes: int = 2, continuous: int = 2) -> InfoGAN:
-    """InfoGAN on points whose Q is q x, two logits and two means, on the discriminator's trunk, which leaves x alone."""
+    """InfoGAN on points whose Q is q x, two logits and two means, on a trunk that leaves x alone."""
     model = toy("infogan", codes=codes, continuous=continuous, info_weight=3.0).model
     assert isinstance(model, InfoGAN)
     model.recogniser = nn.Linear(2, codes + continuous, bias=False)
