@@ -329,8 +329,8 @@ def test_acgan_by_hand() -> None:
 # InfoGAN
 
 
-def infogan(codes: int = 2, continuous: int = 1) -> InfoGAN:
-    """InfoGAN on points whose Q is q x, two logits and a mean, on the discriminator's trunk, which leaves x alone."""
+def infogan(codes: int = 2, continuous: int = 2) -> InfoGAN:
+    """InfoGAN on points whose Q is q x, two logits and two means, on a trunk that leaves x alone."""
     model = toy("infogan", codes=codes, continuous=continuous, info_weight=3.0).model
     assert isinstance(model, InfoGAN)
     model.recogniser = nn.Linear(2, codes + continuous, bias=False)
@@ -338,24 +338,25 @@ def infogan(codes: int = 2, continuous: int = 1) -> InfoGAN:
     return model
 
 
-Q = [[1.0, 0.5], [-0.3, 0.2], [0.4, -0.7]]
+Q = [[1.0, 0.5], [-0.3, 0.2], [0.4, -0.7], [-0.9, 0.1]]
 
 
 def test_infogan_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     model = infogan()
-    kinds, along = torch.tensor([1, 0, 1]), torch.tensor([[0.5], [-1.0], [0.25]])
+    kinds, along = torch.tensor([1, 0, 1]), torch.tensor([[0.5, -0.1], [-1.0, 0.8], [0.25, 0.3]])
     monkeypatch.setattr(model, "codes", lambda n: (kinds, along))
     made = Toy(model, Batch(torch.tensor(REAL), None))
     guess, y = G @ numbers(Q).T, kinds.numpy()
-    off = guess[:, 2] - along[:, 0].double().numpy()
-    info = 3 * (-log_softmax(guess[:, :2])[np.arange(N), y].mean() + 0.5 * (off**2).mean())
+    off = guess[:, 2:] - along.double().numpy()
+    # -log of a Gaussian of deviation 1: half the squares of all codes of a sample, summed.
+    info = 3 * (-log_softmax(guess[:, :2])[np.arange(N), y].mean() + 0.5 * (off**2).sum(1).mean())
     loss, _ = made.slopes("discriminator")
     assert loss == pytest.approx(bce(R_LOGITS, F_LOGITS)[0] + info, rel=1e-5)
     loss, slope = made.slopes("generator")
     g_loss, g_fake = minus_log(F_LOGITS)
     assert loss == pytest.approx(g_loss + info, rel=1e-5)
     soft = (np.exp(log_softmax(guess[:, :2])) - np.eye(2)[y]) / N
-    want = np.outer(g_fake, W) + 3 * (soft @ numbers(Q)[:2] + np.outer(off / N, numbers(Q)[2]))
+    want = np.outer(g_fake, W) + 3 * (soft @ numbers(Q)[:2] + off / N @ numbers(Q)[2:])
     np.testing.assert_allclose(slope, want, rtol=1e-4, atol=1e-6)
 
 
@@ -400,14 +401,16 @@ def test_mutual_information_is_log_k_less_the_cross_entropy() -> None:
 
 def test_mutual_information_is_the_trained_model_s_own() -> None:
     network = state_of("infogan", "digits").model.train()
-    first = network.measures()
-    torch.manual_seed(77)
-    assert network.measures() == first
+    first, state = network.measures(), deepcopy(network.state_dict())
     assert network.training
+    torch.manual_seed(77)
+    # In evaluation mode whatever mode it was in, and without a trace in the running averages.
+    assert network.eval().measures() == first
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
 def test_infogan_draws_its_codes_as_stated() -> None:
-    kinds, along = infogan(codes=2, continuous=1).codes(4000)
+    kinds, along = infogan().codes(4000)
     assert set(kinds.tolist()) == {0, 1}
     assert -1 <= float(along.min()) < -0.99
     assert 0.99 < float(along.max()) <= 1
