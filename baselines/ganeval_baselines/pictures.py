@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ganeval.files import write_result
 from ganeval_baselines.data import Images, Mixture
@@ -16,6 +17,9 @@ CELLS = 8
 """A grid has this many images a side."""
 
 SIDE = 256
+
+GAP = 96
+"""Grey level of the line between two images."""
 
 
 def save(samples: Tensor, path: Path, data: Mixture | Images) -> None:
@@ -28,8 +32,9 @@ def save(samples: Tensor, path: Path, data: Mixture | Images) -> None:
 
 def _grid(images: Tensor) -> Image.Image:
     """The images in a square of about SIDE pixels, each pixel repeated a whole number of times."""
-    rows = [torch.cat(list(row), 2) for row in images.split(CELLS)]
-    sheet = torch.cat(rows, 1).permute(1, 2, 0).numpy()
+    framed = pad(images, (0, 1, 0, 1), value=GAP)
+    rows = [torch.cat(list(row), 2) for row in framed.split(CELLS)]
+    sheet = torch.cat(rows, 1)[:, :-1, :-1].permute(1, 2, 0).numpy()
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet)
     scale = max(1, SIDE // picture.width)
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
