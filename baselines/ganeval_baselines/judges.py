@@ -58,18 +58,16 @@ class BySamples:
         return {name: row["value"] for name, row in rows.items() if row["value"] is not None}
 
     def verdict(self, model: GAN, seed: int, folder: Path) -> dict[str, Any]:
-        """The rows of the first sample set, with their spread over SAMPLING_SEEDS of them as `evaluation_sd`."""
-        reference = self.reference
-        n = reference.sample_size
-        sets = [evaluate.draw(model, reference.data, n, seed, k, 2**33) for k in range(SAMPLING_SEEDS)]
-        all_rows = [evaluate.rows_of(samples, reference, seed) for samples in sets]
-        rows = all_rows[0]
-        for name, row in rows.items():
-            values = [other[name]["value"] for other in all_rows if name in other]
-            row["evaluation_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        for name, value in model.measures().items():
-            rows[name] = {**evaluate.own(name, value), "evaluation_sd": None}
-        return {"metrics": rows, **self.of_samples(sets[0], seed, folder)}
+        """The rows of the first sample set; `evaluation_sd` of the metric that ranks, over SAMPLING_SEEDS of them."""
+        reference, n = self.reference, self.reference.sample_size
+        first, *others = (evaluate.draw(model, reference.data, n, seed, k, 2**33) for k in range(SAMPLING_SEEDS))
+        rows = evaluate.rows_of(first, reference, seed)
+        primary = reference.primary
+        values = [rows[primary]["value"]]
+        values += [evaluate.rows_of(samples, reference, seed, (primary,))[primary]["value"] for samples in others]
+        rows[primary]["evaluation_sd"] = float(np.std(values, ddof=1))
+        rows |= {name: evaluate.own(name, value) for name, value in model.measures().items()}
+        return {"metrics": rows, **self.of_samples(first, seed, folder)}
 
     def of_samples(self, samples: Samples, seed: int, folder: Path) -> dict[str, Any]:
         """The collapse verdict on one sample set and its hash; keeps it as samples.npz, and its picture."""
