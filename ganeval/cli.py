@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
 
 GATE_FAILED = 1
+COLLAPSED = 3
 FORMATS = {".json": "json", ".csv": "csv", ".md": "md", ".tex": "tex"}
 
 
@@ -67,12 +68,13 @@ def cli() -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE.")
 @click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing.")
 @click.option("--fail-if", "gates", multiple=True, metavar="EXPR", help="Exit 1 where it holds: 'fid>20'. Repeatable.")
+@click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings.")
 def score(
     samples: tuple[str, ...], reference: str | None, extractor: str, metrics: tuple[str, ...], weights: Path | None,
     n: int | None, seed: int, batch_size: int, device: str, precision: Any, workers: int, by_class: bool,
     skip_bad: bool, data_root: Path | None, form: str | None, output: Path | None, no_cache: bool,
-    gates: tuple[str, ...], quiet: bool,
+    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Score the images in SAMPLES: folders, zips, .npz, .npy or data set names.
 
@@ -87,13 +89,14 @@ def score(
     settings = Settings(
         extractor, metrics or None, weights, n, seed, batch_size, device, precision, workers,
         by_class, skip_bad, not no_cache, data_root, progress=sys.stderr.isatty() and not quiet,
+        collapse=True if fail_on_collapse else None,
     )  # fmt: skip
     reports = score_each(samples, reference, settings)
     _publish(_render(reports, form or FORMATS.get(output.suffix.lower() if output else "", "table")), output)
     for report in reports:
         for warning in [] if quiet else report.warnings:
             complain("warning", warning if len(reports) == 1 else f"{report.samples.source}: {warning}")
-    return _failed(parsed, reports)
+    return _failed(parsed, reports) or (_collapsed(reports) if fail_on_collapse else 0)
 
 
 def _render(reports: Sequence[ScoreReport], form: str) -> str:
@@ -148,6 +151,60 @@ def _failed(gates: list[tuple[str, str, float]], reports: Sequence[ScoreReport])
                 click.echo(f"failed: {report.samples.source}: {name} = {value:.6g} {sign} {bound:g}", err=True)
                 status = GATE_FAILED
     return status
+
+
+def _collapsed(reports: Sequence[ScoreReport]) -> int:
+    found = [report for report in reports if report.collapse and report.collapse.verdict == "collapsed"]
+    for report in found:
+        click.echo(f"collapsed: {report.samples.source}", err=True)
+    return COLLAPSED if found else 0
+
+
+@cli.command()
+@click.argument("samples", nargs=-1, required=True)
+@click.option(
+    "--ref", "reference", metavar="REF", help="Real images, or a data set name. Without it only copies show."
+)
+@click.option("--extractor", default="auto", show_default=True, help="See `ganeval list extractors`.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights in place of the published.")
+@click.option("--n", type=int, help="Judge a random N of each set.")
+@click.option("--seed", type=int, default=0, show_default=True, help="For every random choice.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that can't be read.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing.")
+@click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def collapse(
+    samples: tuple[str, ...], reference: str | None, extractor: str, weights: Path | None, n: int | None, seed: int,
+    batch_size: int, device: str, skip_bad: bool, data_root: Path | None, form: str, no_cache: bool,
+    fail_on_collapse: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """Has the generator of SAMPLES collapsed? The verdict alone, with its evidence.
+
+    \b
+    ganeval collapse ./samples --ref ./real
+    ganeval collapse ./samples --ref mnist:test --fail-on-collapse
+    """
+    from ganeval.scoring import Settings, score_each
+
+    settings = Settings(
+        extractor, {}, weights, n, seed, batch_size, device, skip_bad=skip_bad, cache=not no_cache,
+        data_root=data_root, progress=sys.stderr.isatty() and not quiet, collapse=True,
+    )  # fmt: skip
+    reports = score_each(samples, reference, settings)
+    if form == "json":
+        import json
+
+        documents = [{"samples": vars(report.samples), "collapse": report.to_dict()["collapse"]} for report in reports]
+        click.echo(json.dumps(documents if len(documents) > 1 else documents[0], indent=1, allow_nan=False))
+    else:
+        from ganeval.report.verdicts import verdict
+
+        click.echo("\n".join(verdict(report) for report in reports), nl=False)
+    return _collapsed(reports) if fail_on_collapse else 0
 
 
 @cli.command()

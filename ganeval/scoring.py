@@ -15,6 +15,7 @@ import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import score_classes, small_classes
+from ganeval.collapse import CollapseReport, collapse_test
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Requests, plan, run
 from ganeval.extractors import load_extractor
@@ -44,6 +45,7 @@ class Settings:
     cache: bool = True
     data_root: str | Path | None = None
     progress: bool = False
+    collapse: bool | None = None
 
 
 def score(
@@ -64,6 +66,7 @@ def score(
     cache: bool = True,
     data_root: str | Path | None = None,
     progress: bool = False,
+    collapse: bool | None = None,
 ) -> ScoreReport:
     """Scores generated images, against a reference where one is given.
 
@@ -74,6 +77,7 @@ def score(
     weights: a file in place of the extractor's published weights; the report then says so.
     n: scores a random n of the samples and of the reference, drawn with the seed.
     by_class: also scores each class apart, where both sets have labels.
+    collapse: whether to judge mode collapse (`ganeval.collapse_test`); None does unless metrics are named.
     See `ganeval.extract` for the other options.
 
     Rows enter the metrics in the order of the images' content, so file names and their order change no number.
@@ -81,7 +85,7 @@ def score(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        by_class, skip_bad, cache, data_root, progress,
+        by_class, skip_bad, cache, data_root, progress, collapse,
     )  # fmt: skip
     return score_each([samples], reference, settings)[0]
 
@@ -239,6 +243,7 @@ def _report(
     scored, failed = run(todo, features, data, device=device, cache_key=key)
     by_class = score_classes(todo, features, data, device, key) if settings.by_class else {}
     metric_seconds = time.perf_counter() - began
+    verdict, unjudged = _judge(features, data, settings)
     surveys = {"samples": features.survey, "reference": data.survey if isinstance(data, Features) else None}
     decode = sum(survey.decode_seconds for survey in surveys.values() if survey)
     return ScoreReport(
@@ -246,7 +251,7 @@ def _report(
         real.info if real else None,
         info,
         scored,
-        {**todo.skipped, **failed},
+        {**todo.skipped, **failed, **unjudged},
         [
             *advise(features, data, scored, verified=info.verified or net is None),
             *fake.notes,
@@ -258,7 +263,24 @@ def _report(
         {"decode": round(decode, 3), "extract": round(extract_seconds, 3), "metrics": round(metric_seconds, 3)},
         by_class,
         {side: dict(survey.treatments) for side, survey in surveys.items() if survey},
+        verdict,
     )
+
+
+def _judge(
+    fake: Features, real: Features | Moments | None, settings: Settings
+) -> tuple[CollapseReport | None, dict[str, str]]:
+    """The verdict on mode collapse, or why there is none; an error where it was asked for."""
+    if not (settings.metrics is None if settings.collapse is None else settings.collapse):
+        return None, {}
+    try:
+        if isinstance(real, Moments):
+            raise GanevalError("it needs the reference's images; a statistics file holds moments alone")
+        return collapse_test(fake, real, seed=settings.seed), {}
+    except GanevalError as error:
+        if settings.collapse:
+            raise GanevalError(f"collapse can't be judged: {error}") from None
+        return None, {"collapse": str(error)}
 
 
 def environment(device: torch.device) -> dict[str, str]:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ganeval.collapse import CollapseReport
 from ganeval.evaluate import Scored
 from ganeval.registry import Metric
 from ganeval.types import LEVEL, Estimate
@@ -51,7 +52,10 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well."""
+    """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well.
+
+    collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
+    """
 
     samples: SetInfo
     reference: SetInfo | None
@@ -64,6 +68,7 @@ class ScoreReport:
     seconds: dict[str, float]
     by_class: dict[str, ClassScores] = field(default_factory=dict)
     treatments: dict[str, dict[str, int]] = field(default_factory=dict)
+    collapse: CollapseReport | None = None
 
     def __getitem__(self, name: str) -> Estimate:
         return self.metrics[name].estimate
@@ -81,6 +86,7 @@ class ScoreReport:
             "reference": self.reference and vars(self.reference),
             "extractor": vars(self.extractor),
             "metrics": {name: self._line(scored) for name, scored in self.metrics.items()},
+            "collapse": self.collapse and self.collapse.to_dict(),
             "skipped": self.skipped,
             "treatments": self.treatments,
             "warnings": self.warnings,

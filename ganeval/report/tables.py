@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import blocks, fact, table
+from ganeval.report.verdicts import in_short
 from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ def _wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
         [label, str(report.samples.n), *(cells(report[name])[0] for name in names)]
         for label, report in zip(_short([r.samples.source for r in reports]), reports, strict=True)
     ]
+    if any(report.collapse for report in reports):
+        header.append("collapse")
+        for line, report in zip(body, reports, strict=True):
+            line.append(report.collapse.verdict if report.collapse else "-")
     return header, body
 
 
@@ -71,7 +76,8 @@ def text(reports: Sequence[ScoreReport]) -> str:
         context.append(("reference", _set(first.reference.source, first.reference.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
     body = blocks(*_wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
-    notes = [("options", _conventions(first))]
+    notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
+    notes += [("options", _conventions(first))]
     notes += [("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
     notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in _sharing(first.skipped).items()]
     lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
