@@ -17,7 +17,7 @@ import torch
 from ganeval_baselines import data as datasets
 from ganeval_baselines import evaluate
 from ganeval_baselines import train as harness
-from ganeval_baselines.base import Model
+from ganeval_baselines.base import GAN, Model
 from ganeval_baselines.data import Batch, generator
 from ganeval_baselines.train import Log, Run, State, build, one_step, plan, train
 from torch import Tensor
@@ -207,7 +207,7 @@ def test_the_budget_is_in_examples_of_the_discriminator(examples: int, steps: in
 def test_the_log_holds_the_mean_of_each_term(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "LOG_EVERY", 2)
     seen: dict[str, list[float]] = {}
-    loss = Model.__subclasses__()[0].loss
+    loss = GAN.loss
 
     def watched(self: Model, player: str, batch: Batch) -> dict[str, Tensor]:
         terms = loss(self, player, batch)
@@ -215,7 +215,7 @@ def test_the_log_holds_the_mean_of_each_term(folder: Path, monkeypatch: pytest.M
             seen.setdefault(f"{player}/{name}", []).append(value.item())
         return terms
 
-    monkeypatch.setattr(Model.__subclasses__()[0], "loss", watched)
+    monkeypatch.setattr(GAN, "loss", watched)
     train(run_of("wgan_gp", steps=5), folder)
     lines = Log(folder / "log.jsonl").lines()
     assert [line["step"] for line in lines] == [2, 4, 5]
@@ -232,16 +232,21 @@ def test_the_log_holds_the_mean_of_each_term(folder: Path, monkeypatch: pytest.M
 # Divergence
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, at: int, spoiled: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """From the discriminator's move number `at`, its loss gains what spoiled(loss, weight) gives."""
-    kind, moves = Model.__subclasses__()[0], [0]
+def spoil(
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    spoiled: Callable[[Tensor, Tensor], Tensor],
+    victim: str = "discriminator",
+) -> None:
+    """From a player's move number `at`, its adversarial loss is what spoiled(loss, one of its weights) gives."""
+    kind, moves = GAN, [0]
     loss = kind.loss
 
     def bad(self: Model, player: str, batch: Batch) -> dict[str, Tensor]:
         terms = loss(self, player, batch)
-        moves[0] += player == "discriminator"
-        weight = self.weights("discriminator")[-1]
-        if player == "discriminator" and moves[0] >= at:
+        moves[0] += player == victim
+        weight = self.weights(victim)[-1]
+        if player == victim and moves[0] >= at:
             terms["adversarial"] = spoiled(terms["adversarial"], weight)
         return terms
 
@@ -273,12 +278,14 @@ def test_a_run_that_diverged_is_not_scored(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_a_last_step_to_nowhere_is_a_divergence_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The loss stays finite; its slope does not.
-    spoil(monkeypatch, 4, lambda loss, weight: loss + (0 * weight).sqrt().sum())
+    # Every loss stays finite; the last move's slope does not.
+    spoil(monkeypatch, 4, lambda loss, weight: loss + (0 * weight).sqrt().sum(), "generator")
     state = train(run_of("nsgan", steps=4), folder)
     assert state.step == 4
     assert state.diverged is not None
+    assert state.diverged.startswith("generator.")
     assert "is not finite by step 4" in state.diverged
+    assert None not in Log(folder / "log.jsonl").lines()[-1]["loss"].values()
 
 
 def test_a_finite_run_goes_to_its_end(folder: Path) -> None:
