@@ -162,9 +162,7 @@ def _collapsed(reports: Sequence[ScoreReport]) -> int:
 
 @cli.command()
 @click.argument("samples", nargs=-1, required=True)
-@click.option(
-    "--ref", "reference", metavar="REF", help="Real images, or a data set name. Without it only copies show."
-)
+@click.option("--ref", "reference", metavar="REF", help="Real images, or a data set name. Without it only copies show.")
 @click.option("--extractor", default="auto", show_default=True, help="See `ganeval list extractors`.")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights in place of the published.")
 @click.option("--n", type=int, help="Judge a random N of each set.")

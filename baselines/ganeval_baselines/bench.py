@@ -20,9 +20,9 @@ from ganeval_baselines.cluster import workers
 from ganeval_baselines.data import Images, Mixture
 from ganeval_baselines.judges import BySamples, Judge, judge_of
 from ganeval_baselines.perform import failure, perform, perform_sanity
+from ganeval_baselines.plan import Run, plan
 from ganeval_baselines.record import config_sha256, describe, write
 from ganeval_baselines.sanity import TITLES, sanity_config
-from ganeval_baselines.train import Run, plan
 
 EXAMPLES = 640_000
 """The budget of a run on data that no suite names."""
@@ -161,24 +161,31 @@ def _finished(job: Job, root: Path) -> bool:
 
 
 def _one(job: Job, judge: Judge, places: Places, device: str, jobs: int) -> tuple[str, str]:
-    """One job and its record; whatever goes wrong in it is its own record, and stops no other."""
+    """One job and its record; whatever goes wrong in it is said of it, and stops no other."""
     load_plugins()
     if jobs != 1:
         torch.set_num_threads(1)
     name = name_of(job)
     folder, path = places.runs / name, places.records / f"{name}.json"
+    try:
+        record = _record(job, folder, judge, device)
+        write(record, path)
+        if job.seed == 0 and (folder / "samples.png").exists():
+            shutil.copyfile(folder / "samples.png", path.parent / f"{job.model}.png")
+    except Exception as error:
+        # A row that needs no training, or a record that can't be written: it is missing, and the next bench makes it.
+        return name, f"failed: {error}"
+    return name, describe(record)
+
+
+def _record(job: Job, folder: Path, judge: Judge, device: str) -> dict[str, Any]:
     if isinstance(job, Sanity):
         assert isinstance(judge, BySamples)
-        record = perform_sanity(job.model, job.seed, folder, judge)
-    else:
-        try:
-            record = perform(job, folder, judge, device=device)
-        except Exception as error:
-            # Of whatever kind: a board with a gap that says why is worth more than no board.
-            record = failure(job, judge, device, f"{type(error).__name__}: {error}")
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "error.txt").write_text(traceback.format_exc())
-    write(record, path)
-    if job.seed == 0 and (folder / "samples.png").exists():
-        shutil.copyfile(folder / "samples.png", path.parent / f"{job.model}.png")
-    return name, describe(record)
+        return perform_sanity(job.model, job.seed, folder, judge)
+    try:
+        return perform(job, folder, judge, device=device)
+    except Exception as error:
+        # Of whatever kind: a board with a gap that says why is worth more than no board.
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").write_text(traceback.format_exc())
+        return failure(job, judge, device, f"{type(error).__name__}: {error}")

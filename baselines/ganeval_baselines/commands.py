@@ -45,8 +45,8 @@ def train(
     from ganeval_baselines import data as datasets
     from ganeval_baselines.judges import judge_of
     from ganeval_baselines.perform import perform
+    from ganeval_baselines.plan import plan
     from ganeval_baselines.record import describe, write
-    from ganeval_baselines.train import plan
 
     given = dict(_setting(text) for text in changes)
     loaded = datasets.load(data, data_root=data_root, image_size=image_size, download=download)

@@ -141,12 +141,20 @@ class Images:
     def batch(self, seed: int, step: int, size: int) -> Batch:
         chosen = rows(seed, step, size * self.stacked, len(self.pixels)).view(self.stacked, size)
         real = torch.cat([self.pixels[part] for part in chosen], 1).float() / 127.5 - 1
+        return Batch(real, None if self.labels is None else self._numbered(self.labels[chosen]))
+
+    def draw_labels(self, n: int, random: torch.Generator) -> Tensor | None:
+        """n labels (n,), as often as the training set has them; None where it has none."""
         if self.labels is None:
-            return Batch(real, None)
-        labels = torch.zeros(size, dtype=torch.int64)
-        for part in chosen:
-            labels = labels * len(self.class_names) + self.labels[part]
-        return Batch(real, labels)
+            return None
+        return self._numbered(self.labels[torch.randint(len(self.labels), (self.stacked, n), generator=random)])
+
+    def _numbered(self, digits: Tensor) -> Tensor:
+        """The number (n,) that the labels of stacked images (stacked, n) spell."""
+        number = torch.zeros_like(digits[0])
+        for place in digits:
+            number = number * len(self.class_names) + place
+        return number
 
 
 def to_uint8(samples: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import ganeval
-from ganeval.collapse import count_modes
+from ganeval.collapse import MIN_FAKE, MIN_REAL, count_modes
 from ganeval.types import Features
 from ganeval_baselines.base import GAN
 from ganeval_baselines.data import Batch, Images, Mixture, generator, stream, to_uint8
@@ -73,8 +73,8 @@ def draw(model: GAN, data: Mixture | Images, n: int, *seed: int, batch: int = 50
     state = torch.random.get_rng_state()
     torch.manual_seed(stream(*seed))
     labels = None
-    if model.conditional and isinstance(data, Images) and data.labels is not None:
-        labels = data.labels[torch.randint(len(data.labels), (n,), generator=generator(*seed))]
+    if model.conditional and isinstance(data, Images):
+        labels = data.draw_labels(n, generator(*seed))
     parts = []
     for first in range(0, n, batch):
         asked = None if labels is None else labels[first : first + batch].to(model.device)
@@ -217,8 +217,13 @@ def _kl_to_uniform(counts: Tensor) -> float:
 
 
 def collapse_of(samples: Samples, reference: Reference, seed: int) -> dict[str, Any] | None:
-    """The collapse verdict of a record, with the names of the missing modes; None for Stacked MNIST, which counts."""
+    """The collapse verdict of a record, with the names of the missing modes.
+
+    None for Stacked MNIST, which counts its modes, and where the sets are too small for a verdict.
+    """
     if isinstance(reference.data, Images) and reference.data.stacked > 1:
+        return None
+    if len(samples.content) < MIN_FAKE or len(reference.real) < MIN_REAL:
         return None
     report = ganeval.collapse_test(reference.features(samples), reference.real, seed=seed)
     return {

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ganeval_baselines import evaluate, record
+from ganeval_baselines.checkpoint import State
 from ganeval_baselines.judges import BySamples, Judge
+from ganeval_baselines.log import Log
+from ganeval_baselines.plan import Run
 from ganeval_baselines.sanity import TITLES, sanity_config, sanity_samples
-from ganeval_baselines.train import Log, Run, State, train
+from ganeval_baselines.train import train
 
 LOOKS = 10
 """Times that a run is scored while it trains."""

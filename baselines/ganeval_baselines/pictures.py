@@ -23,8 +23,12 @@ GAP = 96
 
 
 def save(samples: Tensor, path: Path, data: Mixture | Images) -> None:
-    """Writes the samples' picture as a PNG: uint8 images (N, C, H, W), of which the first CELLS^2, or points (N, 2)."""
-    picture = _density(samples, data) if isinstance(data, Mixture) else _grid(samples[: CELLS**2])
+    """Writes the samples' picture as a PNG: CELLS^2 of uint8 images (N, C, H, W), at equal steps, or points (N, 2)."""
+    if isinstance(data, Mixture):
+        picture = _density(samples, data)
+    else:
+        # At equal steps: MAD-GAN's generators follow one another.
+        picture = _grid(samples[torch.linspace(0, len(samples) - 1, CELLS**2).long()])
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     write_result(path, buffer.getvalue())

@@ -7,32 +7,30 @@ see the same batches. The budget is counted in examples that the first player (a
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
 import math
-import struct
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from ganeval.errors import GanevalError, unknown
-from ganeval.files import atomic_write, write_result
-from ganeval.registry import Baseline, get_baseline
+from ganeval.errors import GanevalError
+from ganeval.files import write_result
+from ganeval.registry import get_baseline
+from ganeval_baselines import checkpoint
 from ganeval_baselines.base import Model, Recipe
-from ganeval_baselines.data import Batch, Images, Mixture, stream
-from ganeval_baselines.nets import family
+from ganeval_baselines.checkpoint import State
+from ganeval_baselines.data import Batch, stream
+from ganeval_baselines.log import Log
+from ganeval_baselines.plan import Run
 
 LOG_EVERY = 100
 """Steps between lines of the log, and between looks for NaN."""
@@ -41,115 +39,6 @@ CHECKPOINT_SECONDS = 30.0
 
 NOISE, WEIGHTS = 2**32 - 1, 2**32 - 2
 """What a random stream is for, beside the data's own: a step's noise, the initial weights."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run, fully stated: its configuration is all that its final weights depend on.
-
-    examples: the budget, in examples that the first player sees.
-    """
-
-    model: str
-    data: Mixture | Images
-    seed: int
-    examples: int
-    settings: Recipe
-
-    @property
-    def steps(self) -> int:
-        return -(-self.examples // self.settings.batch_size)
-
-    def config(self) -> dict[str, Any]:
-        """Flat and JSON-able."""
-        return {
-            "model": self.model, "data": self.data.name, "data_sha256": self.data.sha256, "seed": self.seed,
-            "network": network_of(get_baseline(self.model), self.data), "examples": self.examples,
-            **dataclasses.asdict(self.settings),
-        }  # fmt: skip
-
-
-def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: Mapping[str, str] | None = None) -> Run:
-    """A run of the registered `model` by its recipe, with `changes` to it as a command line gives them.
-
-    Raises GanevalError for an unknown model or setting, a value of a wrong type, a model that needs labels on data
-    without, or images that there is no network for.
-    """
-    row = get_baseline(model)
-    if row.labels and not data.classes:
-        raise GanevalError(f"{row.name} needs class labels, and {data.name} has none; put images into class folders")
-    if isinstance(data, Mixture) and not row.points:
-        raise GanevalError(f"{row.name} trains on images, and {data.name} is a 2-D mixture")
-    network_of(row, data)
-    if examples < 1:
-        raise GanevalError(f"the budget is {examples} examples; give 1 or more")
-    if seed < 0:
-        raise GanevalError(f"the seed is {seed}; give 0 or more")
-    return Run(row.name, data, seed, examples, _changed(recipe_of(row, data), changes or {}, row.name))
-
-
-def network_of(row: Baseline, data: Mixture | Images) -> str:
-    """The family of networks that a GAN takes for this data; a classifier is its own. Raises where there is none."""
-    return family(data.shape) if row.kind == "gan" else "own"
-
-
-def recipe_of(row: Baseline, data: Mixture | Images) -> Recipe:
-    """The settings of a model on this data as they come."""
-    kind: Any = row.fn
-    return dataclasses.replace(kind.recipe, **(kind.on_points if isinstance(data, Mixture) else {}))
-
-
-def _changed(recipe: Recipe, changes: Mapping[str, str], model: str) -> Recipe:
-    hints = get_type_hints(type(recipe))
-    values = {}
-    for key, text in changes.items():
-        key = key.replace("-", "_")
-        if key not in hints:
-            raise unknown(f"setting of {model}", key, hints)
-        values[key] = _parsed(text, hints[key], f"setting {key} of {model}")
-    recipe = dataclasses.replace(recipe, **values)
-    if recipe.batch_size < 2:
-        raise GanevalError(f"batch_size is {recipe.batch_size}; batch normalisation needs 2 or more")
-    return recipe
-
-
-def _parsed(text: str, kind: Any, what: str) -> Any:
-    """Text as a setting's declared type: bool, int, float, a Literal, or one of these or None."""
-    options = get_args(kind)
-    if options and get_origin(kind) is not None and all(isinstance(option, str) for option in options):
-        if text not in options:
-            raise GanevalError(f"{what} must be {' or '.join(options)}, got {text!r}")
-        return text
-    kinds = options or (kind,)
-    if type(None) in kinds and text.lower() == "none":
-        return None
-    wanted = next(k for k in kinds if k is not type(None))
-    try:
-        value = {"true": True, "false": False}[text.lower()] if wanted is bool else wanted(text)
-    except (ValueError, KeyError):
-        name = {bool: "true or false", int: "a whole number", float: "a number"}.get(wanted, wanted.__name__)
-        raise GanevalError(f"{what} must be {name}, got {text!r}") from None
-    if not 0 <= value < math.inf:
-        raise GanevalError(f"{what} must be 0 or more, got {text!r}")
-    return value
-
-
-@dataclass
-class State:
-    """All that a checkpoint holds, and what the loop changes."""
-
-    model: Model
-    average: nn.Module | None
-    step: int = 0
-    waited: dict[str, int] = field(default_factory=dict)
-    turns: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    diverged: str | None = None
-
-    @property
-    def sampler(self) -> Any:
-        """The model that is sampled: its moving average, where one is kept."""
-        return self.average or self.model
 
 
 def build(run: Run, device: torch.device) -> State:
@@ -189,27 +78,52 @@ def train(
     look: called every `look_every` steps and after the last; the numbers that it returns go to the log.
     also: told every line of the log.
     The folder gets checkpoint.pt, log.jsonl (one line every LOG_EVERY steps) and config.json.
-    Raises GanevalError for a checkpoint of another configuration, or one that can't be read.
+    Raises GanevalError for a checkpoint of another configuration, one that can't be read, or a second process here.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     where = torch.device(device)
-    state = build(run, where)
-    log = Log(folder / "log.jsonl", also)
-    if (folder / "checkpoint.pt").exists():
-        _restore(state, run, folder / "checkpoint.pt", where)
+    with _alone(folder):
+        state = build(run, where)
+        log = Log(folder / "log.jsonl", also)
+        if (folder / checkpoint.NAME).exists():
+            checkpoint.restore(state, run, folder / checkpoint.NAME, where)
+        else:
+            write_result(folder / "config.json", json.dumps(run.config(), indent=1).encode() + b"\n")
         log.rewind(state.step)
-    else:
-        write_result(folder / "config.json", json.dumps(run.config(), indent=1).encode() + b"\n")
-        log.rewind(0)
-    bar = tqdm(
-        total=run.steps, initial=state.step, unit="step", desc=f"{run.model} {run.data.name}", disable=not progress
-    )
+        _loop(state, run, folder, log, look, look_every, progress)
+    return state
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps a second process out of the run's folder, and clears what a killed one was writing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            for leftover in folder.glob(".*.partial"):
+                leftover.unlink()
+            yield
+    except Timeout:
+        raise GanevalError(f"another process is training in {folder}; wait for it, or choose another folder") from None
+
+
+def _loop(
+    state: State,
+    run: Run,
+    folder: Path,
+    log: Log,
+    look: Callable[[State], dict[str, float]] | None,
+    look_every: int,
+    progress: bool,
+) -> None:
+    """From state.step to the last, or to divergence."""
+    device = next(state.model.parameters()).device
     saved = began = time.monotonic()
     before = state.seconds
     sums: dict[str, Any] = {}
-    with bar:
+    title = f"{run.model} {run.data.name}"
+    with tqdm(total=run.steps, initial=state.step, unit="step", desc=title, disable=not progress) as bar:
         while state.step < run.steps and not state.diverged:
-            one_step(state, run, sums, where)
+            one_step(state, run, sums, device)
             state.step += 1
             bar.update()
             state.seconds = before + time.monotonic() - began
@@ -222,9 +136,8 @@ def train(
             if look and looks and not state.diverged:
                 log.write({"step": state.step, "examples": _examples(state, run), "metrics": look(state)})
             if last or state.diverged or time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save(state, run, folder / "checkpoint.pt")
+                checkpoint.save(state, run, folder / checkpoint.NAME)
                 saved = time.monotonic()
-    return state
 
 
 def _examples(state: State, run: Run) -> int:
@@ -247,9 +160,8 @@ def one_step(state: State, run: Run, sums: dict[str, Any], device: torch.device)
         optimiser = model.optimisers[player]
         terms = model.loss(player, batch)
         optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward(
-            inputs=[w for group in optimiser.param_groups for w in group["params"]]
-        )
+        moving = [weight for group in optimiser.param_groups for weight in group["params"]]
+        torch.stack(list(terms.values())).sum().backward(inputs=moving)
         for group in optimiser.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * scale
         optimiser.step()
@@ -289,86 +201,3 @@ def _log(state: State, run: Run, sums: dict[str, Any], log: Log) -> None:
         state.diverged = f"{bad[0]} is not finite by step {state.step}"
     terms = {name: None if name in bad else value for name, value in means.items()}
     log.write({"step": state.step, "examples": _examples(state, run), "loss": terms, "turns": state.turns})
-
-
-class Log:
-    """A JSON-lines file; each line has its step. `also` is told every line."""
-
-    def __init__(self, path: Path, also: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
-        self.path, self.also = path, also
-
-    def write(self, line: dict[str, Any]) -> None:
-        try:
-            with self.path.open("a") as file:
-                file.write(json.dumps(line, allow_nan=False) + "\n")
-        except OSError as error:
-            raise GanevalError(
-                f"could not write {self.path}: {error.strerror}; the last checkpoint is whole"
-            ) from error
-        self.also(line)
-
-    def rewind(self, step: int) -> None:
-        """Drops the lines after `step`, and one that was cut short: the run will write them again."""
-        lines = [line for line in self.lines() if line["step"] <= step]
-        write_result(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
-
-    def lines(self) -> list[dict[str, Any]]:
-        found = []
-        for line in self.path.read_text().splitlines() if self.path.exists() else []:
-            try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return found
-
-
-def _save(state: State, run: Run, path: Path) -> None:
-    content = {
-        "config": run.config(), "step": state.step, "waited": state.waited, "turns": state.turns,
-        "seconds": state.seconds, "diverged": state.diverged, "model": state.model.state_dict(),
-        "average": state.average.state_dict() if state.average else None,
-        "optimisers": {player: optimiser.state_dict() for player, optimiser in state.model.optimisers.items()},
-    }  # fmt: skip
-    # By way of memory: on a full disk torch's own writer gives a RuntimeError that names neither file nor reason.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    try:
-        with atomic_write(path) as file:
-            file.write(buffer.getbuffer())
-    except OSError as error:
-        raise GanevalError(f"could not write {path}: {error.strerror}; the last checkpoint is whole") from error
-
-
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
-    """What a checkpoint holds, once its checksums are right: torch itself loads a file with a flipped bit."""
-    file = io.BytesIO(path.read_bytes())
-    damage: object
-    try:
-        with zipfile.ZipFile(file) as archive:
-            damage = archive.testzip()
-        file.seek(0)
-        content = None if damage else torch.load(file, map_location=device, weights_only=True)
-        if isinstance(content, dict) and "config" in content:
-            return content
-    except (zipfile.BadZipFile, zlib.error, struct.error, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
-        damage = error
-    raise GanevalError(f"{path} is no whole checkpoint ({damage or 'no configuration'}); delete it to begin anew")
-
-
-def _restore(state: State, run: Run, path: Path, device: torch.device) -> None:
-    content = _read(path, device)
-    config = content["config"]
-    differs = [key for key in {**config, **run.config()} if config.get(key) != run.config().get(key)]
-    if differs:
-        key = differs[0]
-        raise GanevalError(
-            f"{path} belongs to another run: {key} is {config.get(key)!r} there and {run.config().get(key)!r} here; "
-            "choose another --out, or delete it"
-        )
-    state.model.load_state_dict(content["model"])
-    if state.average is not None:
-        state.average.load_state_dict(content["average"])
-    for player, optimiser in state.model.optimisers.items():
-        optimiser.load_state_dict(content["optimisers"][player])
-    state.step, state.waited, state.turns = content["step"], content["waited"], content["turns"]
-    state.seconds, state.diverged = content["seconds"], content["diverged"]

@@ -14,8 +14,10 @@ import pytest
 import torch
 from ganeval_baselines import data as datasets
 from ganeval_baselines.base import GAN
+from ganeval_baselines.checkpoint import State
 from ganeval_baselines.data import Batch, Images, Mixture
-from ganeval_baselines.train import Run, State, build, plan
+from ganeval_baselines.plan import Run, plan
+from ganeval_baselines.train import build
 from torch import Tensor, nn
 
 from ganeval.registry import BASELINES, Baseline, get_baseline, load_plugins

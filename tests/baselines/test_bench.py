@@ -15,8 +15,9 @@ from ganeval_baselines import train as harness
 from ganeval_baselines.base import GAN
 from ganeval_baselines.bench import Places, Suite, bench, name_of, suite_of
 from ganeval_baselines.gans.lsgan import LSGAN
+from ganeval_baselines.plan import plan
 from ganeval_baselines.sanity import TITLES
-from ganeval_baselines.train import plan, train
+from ganeval_baselines.train import train
 
 from ganeval.cli import cli
 from ganeval.errors import GanevalError

@@ -11,11 +11,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from ganeval_baselines import train as harness
+from ganeval_baselines.checkpoint import State
 from ganeval_baselines.classifiers.base import Classifier, ClassifierRecipe, held_out, multi_hot
 from ganeval_baselines.data import Batch, Images, load
 from ganeval_baselines.multi_mnist import MultiMNIST, Pairs
+from ganeval_baselines.plan import Run, plan
 from ganeval_baselines.shifts import shifted
-from ganeval_baselines.train import Run, State, build, plan, train
+from ganeval_baselines.train import build, train
 from torch import Tensor, nn
 
 from ganeval.errors import GanevalError, UnobtainableError
@@ -142,7 +144,7 @@ def test_it_learns(name: str) -> None:
     before = loss()
     for step in range(begun.steps):
         state.step = step
-        harness._step(state, begun, {}, torch.device("cpu"))
+        harness.one_step(state, begun, {}, torch.device("cpu"))
     assert loss() < 0.98 * min(before, math.log(10))
 
 

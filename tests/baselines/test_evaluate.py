@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganeval_baselines import data, evaluate, train
+from ganeval_baselines import data, evaluate, plan, train
 from ganeval_baselines.judges import BySamples
 from ganeval_baselines.sanity import TITLES, sanity_samples
 
@@ -76,7 +76,7 @@ def test_stacked_batches_put_three_digits_in_three_channels_with_their_number_as
 
 
 def test_sample_sets_depend_on_the_seed_alone_and_leave_the_random_state(digits: data.Images) -> None:
-    run = train.plan("cgan", digits, 0, 64)
+    run = plan.plan("cgan", digits, 0, 64)
     model = train.build(run, torch.device("cpu")).model
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
@@ -95,13 +95,13 @@ def test_sample_sets_depend_on_the_seed_alone_and_leave_the_random_state(digits:
 
 def test_only_conditional_models_have_a_label_accuracy(digits: data.Images) -> None:
     for name, labelled in (("nsgan", False), ("cgan", True), ("acgan", True)):
-        model = train.build(train.plan(name, digits, 0, 64), torch.device("cpu")).model
+        model = train.build(plan.plan(name, digits, 0, 64), torch.device("cpu")).model
         assert (evaluate.draw(model, digits, 4, 0).labels is not None) == labelled
 
 
 def test_the_spread_over_sampling_seeds_is_kept_apart(digits: data.Images, tmp_path: Path) -> None:
     reference = evaluate.reference_of(digits)
-    model = train.build(train.plan("nsgan", digits, 0, 64), torch.device("cpu")).model
+    model = train.build(plan.plan("nsgan", digits, 0, 64), torch.device("cpu")).model
     rows = BySamples(reference).verdict(model, 0, tmp_path)["metrics"]
     assert np.load(tmp_path / "samples.npz")["arr_0"].shape == (597, 8, 8, 1)
     sets = [evaluate.draw(model, digits, 597, 0, k, 2**33) for k in range(evaluate.SAMPLING_SEEDS)]

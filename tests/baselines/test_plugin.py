@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,8 @@ def test_the_manual_s_baseline_trains_from_another_package(tmp_path: Path) -> No
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-c", program, str(tmp_path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
     assert re.search(r"^hinge +Hinge GAN", run("list", "models"), re.M)
     run(

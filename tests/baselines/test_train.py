@@ -18,8 +18,11 @@ from ganeval_baselines import data as datasets
 from ganeval_baselines import evaluate
 from ganeval_baselines import train as harness
 from ganeval_baselines.base import GAN, Model
+from ganeval_baselines.checkpoint import State
 from ganeval_baselines.data import Batch, generator
-from ganeval_baselines.train import Log, Run, State, build, one_step, plan, train
+from ganeval_baselines.log import Log
+from ganeval_baselines.plan import Run, plan
+from ganeval_baselines.train import build, one_step, train
 from torch import Tensor
 
 from tests.baselines.conftest import CPU, MODELS, ON_POINTS, data_of, home_of, run_of

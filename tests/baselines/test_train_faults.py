@@ -19,7 +19,9 @@ import torch
 from click.testing import CliRunner
 from ganeval_baselines import data as datasets
 from ganeval_baselines import train as harness
-from ganeval_baselines.train import Log, plan, train
+from ganeval_baselines.log import Log
+from ganeval_baselines.plan import Run, plan
+from ganeval_baselines.train import train
 from PIL import Image
 
 from ganeval.cli import cli
@@ -204,7 +206,7 @@ def test_a_last_line_of_the_log_that_was_cut_short(folder: Path, rest: str) -> N
 # A full disk
 
 
-def stopped(run: harness.Run, folder: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+def stopped(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Trains the run until its checkpoint of step `at`."""
 
     def stop(state: harness.State) -> dict[str, float]:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import click
 import torch
 from ganeval_baselines.data import Images
-from ganeval_baselines.train import build, one_step, plan
+from ganeval_baselines.plan import plan
+from ganeval_baselines.train import build, one_step
 from torch import Tensor
 from torch.nn.functional import softplus
 

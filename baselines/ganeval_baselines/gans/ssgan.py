@@ -37,7 +37,8 @@ class SSGAN(GAN):
 
     def __init__(self, data: Images, settings: SSGANRecipe) -> None:
         super().__init__(data, settings)
-        assert data.labels is not None
+        if data.labels is None or data.stacked > 1:
+            raise GanevalError(f"ssgan picks labelled images of each class, and {data.name} has none to pick")
         each = settings.labelled // self.classes
         chosen = torch.cat([torch.nonzero(data.labels == k)[:each, 0] for k in range(self.classes)])
         if not each or len(chosen) != each * self.classes:

@@ -1,0 +1,94 @@
+"""All that a run changes, and how it is kept: whole or not at all, and read only where it is whole."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import nn
+
+from ganeval.errors import GanevalError
+from ganeval.files import atomic_write
+from ganeval_baselines.base import Model
+from ganeval_baselines.plan import Run
+
+NAME = "checkpoint.pt"
+
+
+@dataclass
+class State:
+    """All that a checkpoint holds, and what the loop changes."""
+
+    model: Model
+    average: nn.Module | None
+    step: int = 0
+    waited: dict[str, int] = field(default_factory=dict)
+    turns: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    diverged: str | None = None
+
+    @property
+    def sampler(self) -> Any:
+        """The model that is sampled: its moving average, where one is kept."""
+        return self.average or self.model
+
+
+def save(state: State, run: Run, path: Path) -> None:
+    """Writes a checkpoint. Raises GanevalError where it can't be written; the one before stays whole."""
+    content = {
+        "config": run.config(), "step": state.step, "waited": state.waited, "turns": state.turns,
+        "seconds": state.seconds, "diverged": state.diverged, "model": state.model.state_dict(),
+        "average": state.average.state_dict() if state.average else None,
+        "optimisers": {player: optimiser.state_dict() for player, optimiser in state.model.optimisers.items()},
+    }  # fmt: skip
+    # By way of memory: on a full disk torch's own writer gives a RuntimeError that names neither file nor reason.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    try:
+        with atomic_write(path) as file:
+            file.write(buffer.getbuffer())
+    except OSError as error:
+        raise GanevalError(f"could not write {path}: {error.strerror}; the last checkpoint is whole") from error
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    """What a checkpoint holds, once its checksums are right: torch itself loads a file with a flipped bit."""
+    file = io.BytesIO(path.read_bytes())
+    damage: object
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damage = archive.testzip()
+        file.seek(0)
+        content = None if damage else torch.load(file, map_location=device, weights_only=True)
+        if isinstance(content, dict) and "config" in content:
+            return content
+    except (zipfile.BadZipFile, zlib.error, struct.error, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        damage = error
+    raise GanevalError(f"{path} is no whole checkpoint ({damage or 'no configuration'}); delete it to begin anew")
+
+
+def restore(state: State, run: Run, path: Path, device: torch.device) -> None:
+    """Takes up a checkpoint. Raises GanevalError for one that is damaged or of another configuration."""
+    content = _read(path, device)
+    config = content["config"]
+    differs = [key for key in {**config, **run.config()} if config.get(key) != run.config().get(key)]
+    if differs:
+        key = differs[0]
+        raise GanevalError(
+            f"{path} belongs to another run: {key} is {config.get(key)!r} there and {run.config().get(key)!r} here; "
+            "choose another --out, or delete it"
+        )
+    state.model.load_state_dict(content["model"])
+    if state.average is not None:
+        state.average.load_state_dict(content["average"])
+    for player, optimiser in state.model.optimisers.items():
+        optimiser.load_state_dict(content["optimisers"][player])
+    state.step, state.waited, state.turns = content["step"], content["waited"], content["turns"]
+    state.seconds, state.diverged = content["seconds"], content["diverged"]
