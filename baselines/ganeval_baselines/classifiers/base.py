@@ -49,8 +49,6 @@ class Classifier(Model):
                 f"the classifiers train on images of 28x28, 32x32 and 36x36, not {'x'.join(map(str, self.shape[1:]))}; "
                 "--image-size 32 resizes a folder's images"
             )
-        if settings.shift < 0:
-            raise GanevalError(f"shift is {settings.shift} pixels; give 0 or more")
         # So that a checkpoint says what images it is for.
         self.register_buffer("geometry", torch.tensor([*self.shape, self.classes]))
         self.build()
