@@ -171,7 +171,9 @@ def _collapsed(reports: Sequence[ScoreReport]) -> int:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that can't be read.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the verdict."
+)
 @click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing.")
 @click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")

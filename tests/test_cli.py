@@ -21,6 +21,7 @@ from PIL import Image
 import ganeval
 from ganeval.cli import cli
 from ganeval.files import cache_dir
+from ganeval.images import open_images
 from ganeval.metrics import fid
 
 GANEVAL = [sys.executable, "-m", "ganeval"]
@@ -296,3 +297,54 @@ def test_every_command_is_documented() -> None:
         for option in command.params:
             if isinstance(option, click.Option):
                 assert option.help or option.opts[0] in plain, f"{name} {option.opts}"
+
+
+@pytest.fixture(scope="module")
+def digit_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two .npy files of 300 training digits: `whole`, and `half` with the digits 0 to 4 alone."""
+    root = tmp_path_factory.mktemp("digits")
+    images = open_images("digits:train")
+    pixels = np.stack([images[i].pixels.numpy().transpose(1, 2, 0) for i in range(len(images))])
+    labels = images.labels.numpy()
+    np.save(root / "whole.npy", pixels[:300])
+    np.save(root / "half.npy", pixels[labels < 5][:300])
+    return root
+
+
+def test_collapse_prints_the_verdict_and_exits_3_where_asked(digit_sets: Path) -> None:
+    found = run("collapse", digit_sets / "half.npy", "--ref", "digits:test", "--fail-on-collapse", code=3)
+    assert "verdict    collapsed [dropped]" in found.stdout
+    assert [line.split()[0] for line in found.stdout.splitlines() if line[:2] in ("5 ", "6 ", "7 ", "8 ", "9 ")]
+    assert all(len(line) <= 80 or str(digit_sets) in line for line in found.stdout.splitlines())
+    assert run("collapse", digit_sets / "half.npy", "--ref", "digits:test").exit_code == 0
+    honest = run("collapse", digit_sets / "whole.npy", "--ref", "digits:test", "--fail-on-collapse")
+    assert "verdict    none" in honest.stdout
+    assert "would be seen missing" in honest.stdout
+
+
+def test_the_json_of_a_score_holds_the_collapse_block(digit_sets: Path) -> None:
+    done = run("score", digit_sets / "half.npy", "--ref", "digits:test", "--format", "json", "--fail-on-collapse",
+               "--metric", "vendi", code=3)  # fmt: skip
+    block = json.loads(done.stdout)["collapse"]
+    assert block["verdict"] == "collapsed"
+    assert {row["name"] for row in block["evidence"] if "name" in row} >= {"5", "6", "7", "8", "9"}
+    plain = json.loads(run("score", digit_sets / "whole.npy", "--ref", "digits:test", "--format", "json",
+                           "--metric", "vendi").stdout)  # fmt: skip
+    assert plain["collapse"] is None, "who names metrics gets these alone"
+
+
+def test_several_sets_have_a_column_of_verdicts(digit_sets: Path) -> None:
+    done = run("score", digit_sets / "half.npy", digit_sets / "whole.npy", "--ref", "digits:test", "--n", "300")
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("half", "whole"))]
+    assert ["half.npy", "collapsed"] in [[row[0], row[-1]] for row in rows]
+    assert ["whole.npy", "none"] in [[row[0], row[-1]] for row in rows]
+
+
+def test_collapse_says_what_it_needs(sets: Path, tmp_path: Path) -> None:
+    assert "too few to see a collapse" in error("collapse", sets / "a", "--ref", sets / "r", "--n", "30", *FAST)
+    run("reference", sets / "r", "-o", tmp_path / "r.npz", *FAST)
+    message = error("collapse", sets / "a", "--ref", tmp_path / "r.npz", *FAST)
+    assert "a statistics file holds moments alone" in message
+    # A score without the verdict goes on, and says why there is none.
+    scored = run("score", sets / "a", "--ref", tmp_path / "r.npz", "--format", "json", *FAST)
+    assert "moments alone" in json.loads(scored.stdout)["skipped"]["collapse"]
