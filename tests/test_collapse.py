@@ -423,3 +423,20 @@ def test_error_rates_on_mnist(kind: str, data_root: Path, monkeypatch: pytest.Mo
         assert found >= 0.95
     elif kind == "nothing" or kind in calibrate_collapse.BAD:
         assert found <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 40)
+
+
+def test_noisy_points_of_few_modes_are_not_copies_of_each_other() -> None:
+    """In the plane all points of a mode are closer than 2% of the median distance: that is how real ones lie, too."""
+    random = torch.Generator().manual_seed(0)
+
+    def ring(n: int, spread: float) -> Features:
+        angles = torch.randint(8, (n,), generator=random) * (math.pi / 4)
+        points = torch.stack([angles.cos(), angles.sin()], 1) + spread * torch.randn(n, 2, generator=random)
+        return Features(points, None, "plane")
+
+    real = ring(1000, 0.01)
+    assert collapse_test(ring(500, 0.04), real).verdict == "undetermined"
+    assert collapse_test(ring(500, 0.01), real).verdict == "none"
+    copies = ring(500, 0.01)
+    copies = replace(copies, pooled=copies.pooled[torch.randint(20, (500,), generator=random)])
+    assert collapse_test(copies, real).verdict == "collapsed"

@@ -88,7 +88,7 @@ def collapse_test(
     )  # fmt: skip
     classes = assign(fake, real, labels, held, test, seed)
     modes = _modes(classes, alpha / 2, fidelity.unreadable)
-    support, nearest = find_twins(x[some_fake], 2 * similarity.sigma, SHOWN)
+    support, nearest = find_twins(x[some_fake], similarity, SHOWN)
     kinds = _kinds(modes, similarity, len(some_fake), alpha / 2)
     verdict, kinds = _verdict(kinds, modes, fidelity, support)
     p_modes = min((mode.p_value for mode in modes if mode.p_value is not None), default=1.0)

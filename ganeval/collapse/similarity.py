@@ -13,7 +13,8 @@ from ganeval.metrics._pairwise import squared_distances
 PERMUTATIONS = 999
 DUPLICATE_QUANTILE = 0.02
 TWIN = 0.02
-"""Two images are twins, copies but for rounding or compression, when closer than this part of the median distance."""
+"""Two images are twins, copies but for rounding or compression, when closer than this part of the median distance, and
+no further apart than the nearest real images are: in a plane of few modes all points of a mode are that close."""
 LEAST_SCALE, MOST_SCALE = 0.9, 2.0
 """Fakes are rescaled to the real total variance, for a change of contrast is not one of diversity: at most twofold, and
 hardly down, where a few outliers would make all the others look alike."""
@@ -59,16 +60,16 @@ class Support:
     distance: float
 
 
-def find_twins(fake: Tensor, scale: float | None, show: int) -> tuple[Support, list[tuple[int, int, float]]]:
+def find_twins(fake: Tensor, real: Similarity | None, show: int) -> tuple[Support, list[tuple[int, int, float]]]:
     """The twins among the fakes (N, D), and the `show` nearest pairs as (i, j, distance).
 
-    scale: the median distance of real images; None takes the fakes' own, and finds less where all are alike.
+    real: has the distances of real images; None takes the fakes' own, and finds less where all are alike.
     """
     d = squared_distances(fake, fake).sqrt()
     n = len(d)
     upper = torch.triu_indices(n, n, 1)
     distances = d[upper[0], upper[1]]
-    limit = TWIN * (float(distances.median()) if scale is None else scale)
+    limit = TWIN * float(distances.median()) if real is None else min(2 * TWIN * real.sigma, real.eps)
     near = distances.topk(min(show, len(distances)), largest=False)
     nearest = [(int(upper[0, i]), int(upper[1, i]), float(distances[i])) for i in near.indices]
     pairs = int((distances <= limit).sum())
