@@ -41,7 +41,7 @@ def listing(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[c]) for row in rows) for c in range(len(header) - 1)]
     indent = " " * (sum(widths) + 2 * len(widths))
     starts = ["".join(cell.ljust(w + 2) for cell, w in zip(row, widths, strict=False)) for row in rows]
-    return "\n".join(_wrapped(row[-1], start, indent) for row, start in zip(rows, starts, strict=True))
+    return "\n".join(_wrapped(row[-1] or "-", start, indent) for row, start in zip(rows, starts, strict=True))
 
 
 def fact(label: str, value: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -21,6 +21,8 @@ Terms = dict[str, Tensor]
 class Recipe:
     """The settings of a run that `--set key=value` changes. A model with settings of its own extends it.
 
+    A field's metadata may say its `least` value (else 1 for whole numbers, 0 for others) and what it must be `below`.
+
     learning_rate: of every player; generator_learning_rate: of the generator where it differs.
     decay: "linear" brings the rates to 0 at the last step. ema: decay of the moving average that is sampled; 0 is off.
     """
@@ -29,10 +31,10 @@ class Recipe:
     optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
     learning_rate: float = 2e-4
     generator_learning_rate: float | None = None
-    beta1: float = 0.5
-    beta2: float = 0.999
+    beta1: float = field(default=0.5, metadata={"below": 1})
+    beta2: float = field(default=0.999, metadata={"below": 1})
     decay: Literal["none", "linear"] = "none"
-    ema: float = 0.0
+    ema: float = field(default=0.0, metadata={"below": 1})
 
 
 @dataclass(frozen=True)

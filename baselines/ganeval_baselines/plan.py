@@ -53,6 +53,8 @@ def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: 
     if isinstance(data, Mixture) and not row.points:
         raise GanevalError(f"{row.name} trains on images, and {data.name} is a 2-D mixture")
     network_of(row, data)
+    if row.labels and row.kind == "gan" and data.name == "multi_mnist":
+        raise GanevalError(f"{row.name} wants one label an image, and multi_mnist has two")
     if examples < 1:
         raise GanevalError(f"the budget is {examples} examples; give 1 or more")
     if seed < 0:
@@ -73,12 +75,14 @@ def recipe_of(row: Baseline, data: Mixture | Images) -> Recipe:
 
 def _changed(recipe: Recipe, changes: Mapping[str, str], model: str) -> Recipe:
     hints = get_type_hints(type(recipe))
+    limits = {field.name: field.metadata for field in dataclasses.fields(recipe)}
     values = {}
     for key, text in changes.items():
         key = key.replace("-", "_")
         if key not in hints:
             raise unknown(f"setting of {model}", key, hints)
         values[key] = _parsed(text, hints[key], f"setting {key} of {model}")
+        _refuse_senseless(values[key], limits[key], f"setting {key} of {model}", text)
     recipe = dataclasses.replace(recipe, **values)
     if recipe.batch_size < 2:
         raise GanevalError(f"batch_size is {recipe.batch_size}; batch normalisation needs 2 or more")
@@ -101,6 +105,15 @@ def _parsed(text: str, kind: Any, what: str) -> Any:
     except (ValueError, KeyError):
         name = {bool: "true or false", int: "a whole number", float: "a number"}.get(wanted, wanted.__name__)
         raise GanevalError(f"{what} must be {name}, got {text!r}") from None
-    if not 0 <= value < math.inf:
-        raise GanevalError(f"{what} must be 0 or more, got {text!r}")
     return value
+
+
+def _refuse_senseless(value: Any, limits: Mapping[str, Any], what: str, text: str) -> None:
+    """Whole numbers are 1 or more, others 0 or more and finite, but where the field's metadata says otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    least = limits.get("least", 1 if isinstance(value, int) else 0)
+    below = limits.get("below", math.inf)
+    if not least <= value < below:
+        upper = f" and below {below:g}" if below < math.inf else ""
+        raise GanevalError(f"{what} must be {least} or more{upper}, got {text!r}")

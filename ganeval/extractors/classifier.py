@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 
 from ganeval.errors import unknown
 from ganeval.files import sha256_file
+from ganeval.registry import EXTRACTORS
 from ganeval.weights import into, load_checkpoint
 
 SIZES = {"digits": 8, "mnist": 28}
@@ -71,7 +72,8 @@ def load(variant: str | None, weights: Path | None) -> Classifier:
     """The classifier for a data set; `weights` replaces the embedded ones."""
     name = variant or ""
     if name not in SIZES:
-        raise unknown("classifier", name, SIZES)
+        known = [row.partition(":")[2] for row in EXTRACTORS if row.startswith("classifier:")]
+        raise unknown("classifier", name, [*SIZES, *known])
     network = Classifier(name)
     path = weights or WEIGHTS / f"{name}.pt"
     into(network, load_checkpoint(path), path)

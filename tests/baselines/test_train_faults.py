@@ -76,8 +76,10 @@ def test_hyphens_stand_for_underscores() -> None:
         ("decay", "cosine", "must be none or linear, got 'cosine'"),
         ("learning_rate", "-1", "must be 0 or more, got '-1'"),
         ("learning_rate", "nan", "must be 0 or more, got 'nan'"),
-        ("beta1", "inf", "must be 0 or more, got 'inf'"),
-        ("latent_dim", "-2", "must be 0 or more, got '-2'"),
+        ("beta1", "1.5", "must be 0 or more and below 1, got '1.5'"),
+        ("learning_rate", "inf", "must be 0 or more, got 'inf'"),
+        ("latent_dim", "-2", "must be 1 or more, got '-2'"),
+        ("width", "0", "must be 1 or more, got '0'"),
         ("batch_size", "1", "batch_size is 1; batch normalisation needs 2 or more"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
@@ -27,7 +27,7 @@ class ClassifierRecipe(Recipe):
     learning_rate: float = 1e-3
     beta1: float = 0.9
     decay: Literal["none", "linear"] = "linear"
-    shift: int = 2
+    shift: int = field(default=2, metadata={"least": 0})
 
 
 class Classifier(Model):

@@ -1,7 +1,7 @@
 """InfoGAN: codes that the samples reveal."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ class InfoGANRecipe(GANRecipe):
     """codes: values of the categorical code. continuous: number of codes in U[-1, 1]. info_weight: lambda."""
 
     codes: int = 10
-    continuous: int = 2
+    continuous: int = field(default=2, metadata={"least": 0})
     info_weight: float = 1.0
 
 

@@ -1,6 +1,6 @@
 """The unrolled GAN."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from ganeval_baselines.data import Batch, TrainingSet
 class UnrolledRecipe(GANRecipe):
     """unrolled_steps: k, the discriminator steps that the generator looks ahead."""
 
-    unrolled_steps: int = 5
+    unrolled_steps: int = field(default=5, metadata={"least": 0})
 
 
 class Unrolled(GAN):

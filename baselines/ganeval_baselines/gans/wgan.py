@@ -1,6 +1,6 @@
 """The Wasserstein GAN with weight clipping."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -13,7 +13,7 @@ class WGANRecipe(GANRecipe):
     """clip: the bound of every critic weight. warm_up: critic steps before each of the first 25 generator steps."""
 
     clip: float = 0.01
-    warm_up: int = 100
+    warm_up: int = field(default=100, metadata={"least": 0})
 
 
 class WGAN(GAN):
