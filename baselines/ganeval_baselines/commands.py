@@ -25,11 +25,13 @@ DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
 @DOWNLOAD
 @click.option("--image-size", type=click.IntRange(min=8), help="Crop and resize a folder's images to this side.")
+@click.option("--looks", type=click.IntRange(min=1), default=10, show_default=True, help="Scores on the way.")
 @click.option("--tensorboard", is_flag=True, help="Also write the log for TensorBoard.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def train(
     model: str, data: str, seed: int, out: Path | None, budget: int | None, changes: tuple[str, ...], extractor: str,
-    device: str, data_root: Path | None, download: bool, image_size: int | None, tensorboard: bool, quiet: bool,
+    device: str, data_root: Path | None, download: bool, image_size: int | None, looks: int, tensorboard: bool,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Train the reference MODEL, and score what it makes.
 
@@ -55,7 +57,8 @@ def train(
     judge = judge_of(run.model, loaded, extractor)
     also = board.tensorboard(folder) if tensorboard else lambda _: None
     where = str(pick_device(device))
-    record = perform(run, folder, judge, device=where, progress=sys.stderr.isatty() and not quiet, also=also)
+    progress = sys.stderr.isatty() and not quiet
+    record = perform(run, folder, judge, device=where, progress=progress, looks=looks, also=also)
     write(record, folder / "record.json")
     click.echo(f"{suites.name_of(run)}: {describe(record)}")
     click.echo(f"in {folder}: record.json, samples.npz, samples.png, checkpoint.pt, log.jsonl", err=True)

@@ -16,7 +16,7 @@ from ganeval_baselines.sanity import TITLES, sanity_config, sanity_samples
 from ganeval_baselines.train import train
 
 LOOKS = 10
-"""Times that a run is scored while it trains."""
+"""Times that a run is scored while it trains, where nobody says otherwise."""
 
 
 def perform(
@@ -26,19 +26,20 @@ def perform(
     *,
     device: str = "cpu",
     progress: bool = False,
+    looks: int = LOOKS,
     also: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Trains the run in `folder`, or takes up its checkpoint there, and returns its record.
 
     A GAN's folder gets samples.npz (arr_0, and labels where they were asked for) and samples.png beside the
     checkpoint, and a picture at each look on the way, of the same latents.
-    also: told every line of the log. A run whose loss is not finite gives a record of status "diverged".
+    looks: how often the run is scored on its way. also: told every line of the log. A run whose loss is not finite gives a record of status "diverged".
     """
 
     def look(state: State) -> dict[str, float]:
         return judge.glance(state.sampler, run.seed, state.step, folder)
 
-    every = max(1, run.steps // LOOKS)
+    every = max(1, run.steps // looks)
     state = train(run, folder, device=device, progress=progress, look=look, look_every=every, also=also)
     result = record.frame_of_run(run, judge.evaluation(), state.turns, device)
     result["seconds"]["train"] = round(state.seconds, 1)
