@@ -33,7 +33,8 @@ def perform(
 
     A GAN's folder gets samples.npz (arr_0, and labels where they were asked for) and samples.png beside the
     checkpoint, and a picture at each look on the way, of the same latents.
-    looks: how often the run is scored on its way. also: told every line of the log. A run whose loss is not finite gives a record of status "diverged".
+    looks: how often the run is scored on its way. also: told every line of the log.
+    A run whose loss is not finite gives a record of status "diverged".
     """
 
     def look(state: State) -> dict[str, float]:
