@@ -173,3 +173,19 @@ def test_pytorch_fid_end_to_end(inception_file: Path, pytorch_fid_net, cifar: Te
         except TypeError:
             pytest.skip("pytorch-fid 0.3.0 calls sqrtm(disp=...), which SciPy 1.18 no longer has")
     assert mine["fid"].value == pytest.approx(peer, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_the_batch_size_moves_no_number_of_inception(inception_file: Path, cifar: torch.Tensor) -> None:
+    """Convolutions in float32 round by batch; of the metrics' values that leaves less than a millionth."""
+    reports = []
+    for batch_size in (5, 48):
+        features = ganeval.extract(cifar, "inception", weights=inception_file, batch_size=batch_size, cache=False)
+        rows = torch.arange(24)
+        reports.append(ganeval.score(features[rows], features[rows + 24], cache=False))
+    few, all_at_once = reports
+    assert len(few.metrics) >= 16
+    for name in few.metrics:
+        # KID is a small difference of kernel means that are 1 and more.
+        near_zero = 1e-6 if name == "kid" else 0.0
+        assert float(few[name]) == pytest.approx(float(all_at_once[name]), rel=1e-6, abs=near_zero), name
