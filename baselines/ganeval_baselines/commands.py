@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from ganeval.errors import GanevalError
+from ganeval.terminal import INTERRUPTED
 
 BACKENDS = ("loky", "dask", "ray")
 DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set into --data-root first.")
@@ -58,10 +61,21 @@ def train(
     also = board.tensorboard(folder) if tensorboard else lambda _: None
     where = str(pick_device(device))
     progress = sys.stderr.isatty() and not quiet
-    record = perform(run, folder, judge, device=where, progress=progress, looks=looks, also=also)
+    with _resumable():
+        record = perform(run, folder, judge, device=where, progress=progress, looks=looks, also=also)
     write(record, folder / "record.json")
     click.echo(f"{suites.name_of(run)}: {describe(record)}")
     click.echo(f"in {folder}: record.json, samples.npz, samples.png, checkpoint.pt, log.jsonl", err=True)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C ends the command with 130; what is saved stays."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command goes on from the last checkpoint", err=True)
+        sys.exit(INTERRUPTED)
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -99,13 +113,14 @@ def bench(
     from ganeval.features import pick_device
     from ganeval_baselines import bench as suites
 
-    outcomes = suites.bench(
-        suites.suite_of(suite), suites.Places(records, runs),
-        models=[name for name in (models or "").split(",") if name], seeds=seeds, budget=budget, jobs=jobs,
-        backend=backend, cluster=cluster, device=str(pick_device(device)), extractor=extractor, data_root=data_root,
-        download=download,
-        told=lambda line: None if quiet else click.echo(line, err=True),
-    )  # fmt: skip
+    with _resumable():
+        outcomes = suites.bench(
+            suites.suite_of(suite), suites.Places(records, runs),
+            models=[name for name in (models or "").split(",") if name], seeds=seeds, budget=budget, jobs=jobs,
+            backend=backend, cluster=cluster, device=str(pick_device(device)), extractor=extractor, data_root=data_root,
+            download=download,
+            told=lambda line: None if quiet else click.echo(line, err=True),
+        )  # fmt: skip
     failed = [name for name, outcome in outcomes.items() if outcome.startswith("failed")]
     there = sum(outcome == "was there" for outcome in outcomes.values())
     click.echo(f"{len(outcomes)} runs: {there} were there, {len(failed)} failed; records in {records}", err=True)
