@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, softplus
 from tqdm import tqdm
 
-from ganeval.columns import table
+from ganeval.columns import fact, table
 from ganeval.errors import GanevalError
 from ganeval.features import extract
 from ganeval.images import open_images
@@ -149,6 +149,7 @@ def _page(folder: Path, reports: list[ScoreReport], seconds: float) -> str:
         body.append((name, number(distance.value, distance.std_error) + error, *shares, f"{copies:.0%}"))
     best = ("best is", "0", "1", "1", "1", "0.50", "0%")
     lines = table(header, [*body, best])
+    verdicts = "; ".join(f"{name}: {_verdict(report)}" for name, report in zip(SETS, reports, strict=True))
     return f"""\
 Three sets of {N} generated digits, each against {reports[0]["fid"].n_real} real ones that nothing was
 trained on (digits:test), in {reports[0].extractor.dim} features of the embedded digit classifier:
@@ -163,11 +164,21 @@ copied     its training images. Every score of quality is near perfect, for the
            wrong reason: only the last column, the share of them found in
            digits:train, gives it away.
 
+{fact("verdicts", f"on mode collapse: {verdicts}")}
+
 Made in {seconds:.0f} s. The samples are in {folder}. Score them yourself:
 
   ganeval score {folder / "honest"} --ref digits:test
   ganeval score {folder / "collapsed"} --ref digits:test --by-class
+  ganeval collapse {folder / "collapsed"} --ref digits:test
 """
+
+
+def _verdict(report: ScoreReport) -> str:
+    if report.collapse is None:
+        return "not judged"
+    missing = ", ".join(sorted(mode.name for mode in report.collapse.missing))
+    return report.collapse.verdict + (f" (missing: {missing})" if missing else "")
 
 
 def _digests(source: str) -> np.ndarray:
