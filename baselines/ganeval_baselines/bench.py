@@ -45,7 +45,7 @@ SUITES = {
     "grid25": Suite("grid25", 25_000 * 128),
     "digits": Suite("digits", 8_000 * 64),
     "mnist": Suite("mnist", 300_000, CARD, seeds=3),
-    "classifiers": Suite("mnist", 480_000, ("lenet", "cnn", "capsnet_small"), seeds=3),
+    "classifiers": Suite("mnist", 960_000, ("lenet", "cnn", "capsnet_small"), seeds=3),
 }
 
 
