@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
 WIDTH = 80
+
+
+def rounded(value: float, error: float | None, figures: int) -> str:
+    """A finite `value` to two digits of its `error`, or else to so many figures in all."""
+    scale = error or abs(value) / 10 ** (figures - 1)
+    digits = 1 if error else 0
+    places = max(0, digits - math.floor(math.log10(scale))) if scale > 0 else 0
+    return f"{value:.{places}f}" if places <= 6 else f"{value:.3g}"
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

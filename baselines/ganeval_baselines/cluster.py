@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import joblib
-
 from ganeval.errors import GanevalError
 
 BACKENDS = ("loky", "dask", "ray")
@@ -20,6 +18,8 @@ def workers(backend: str, jobs: int, address: str | None) -> Iterator[None]:
     address: of a running cluster; without one, Dask and Ray start their own on this machine, with `jobs` workers.
     Raises GanevalError where the backend's package is not installed.
     """
+    import joblib
+
     if backend == "loky":
         with joblib.parallel_config(backend="loky", n_jobs=jobs):
             yield

@@ -11,8 +11,8 @@ import click
 
 from ganeval.errors import GanevalError
 from ganeval.terminal import INTERRUPTED
+from ganeval_baselines.cluster import BACKENDS
 
-BACKENDS = ("loky", "dask", "ray")
 DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set into --data-root first.")
 
 

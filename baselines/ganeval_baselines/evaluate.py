@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 import ganeval
 from ganeval.collapse import MIN_FAKE, MIN_REAL, count_modes
+from ganeval.intervals import binomial
 from ganeval.types import Features
 from ganeval_baselines.base import GAN
 from ganeval_baselines.data import Batch, Images, Mixture, generator, stream, to_uint8
@@ -99,16 +99,21 @@ class Reference:
         return ganeval.extract(_rgb(samples.content), self.extractor, cache=False)
 
     @property
+    def stacked(self) -> bool:
+        """Stacked MNIST, of which nothing is scored but its modes."""
+        return isinstance(self.data, Images) and self.data.stacked > 1
+
+    @property
     def sample_size(self) -> int:
         """Samples are as many as there are real images, but for Stacked MNIST's 1000 modes."""
-        return STACKED if isinstance(self.data, Images) and self.data.stacked > 1 else len(self.real)
+        return STACKED if self.stacked else len(self.real)
 
     @property
     def primary(self) -> str:
         """The metric that ranks, lower is better: in the plane the Wasserstein distance, of images the Fréchet one."""
         if isinstance(self.data, Mixture):
             return "emd"
-        return "mode_kl" if self.data.stacked > 1 else "fid"
+        return "mode_kl" if self.stacked else "fid"
 
 
 def reference_of(data: Mixture | Images, extractor: str = "auto") -> Reference:
@@ -135,12 +140,18 @@ def _rgb(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
-def rows_of(samples: Samples, reference: Reference, seed: int, metrics: tuple[str, ...] | None = None) -> Rows:
-    """{metric: value, std_error, interval, better, title, options} of one sample set."""
+def rows_of(
+    samples: Samples,
+    reference: Reference,
+    seed: int,
+    metrics: tuple[str, ...] | None = None,
+    fake: Features | None = None,
+) -> Rows:
+    """{metric: value, std_error, interval, better, title, options} of one sample set; fake: its features, if known."""
     data = reference.data
     if isinstance(data, Images) and data.stacked > 1:
         return stacked_modes(samples.content, data)
-    fake = reference.features(samples)
+    fake = reference.features(samples) if fake is None else fake
     names = metrics or (POINT_METRICS if isinstance(data, Mixture) else METRICS)
     if fake.logits is None or reference.real.logits is None:
         names = tuple(name for name in names if name not in ("inception_score", "mode_score"))
@@ -164,14 +175,14 @@ def rows_of(samples: Samples, reference: Reference, seed: int, metrics: tuple[st
 def share(name: str, hits: Tensor) -> dict[str, Any]:
     """A proportion with its binomial standard error."""
     p = float(hits.float().mean())
-    return own(name, p, math.sqrt(p * (1 - p) / len(hits)))
+    return own(name, p, binomial(p, len(hits))[0])
 
 
 def test_error(model: Any, test: Batch) -> Rows:
     """The test error of a classifier, in percent, with its binomial standard error."""
     assert test.labels is not None
     p = model.errors(test.real, test.labels)
-    return {"test_error": own("test_error", 100 * p, 100 * math.sqrt(p * (1 - p) / len(test.real)))}
+    return {"test_error": own("test_error", 100 * p, 100 * binomial(p, len(test.real))[0])}
 
 
 def own(name: str, value: float, std_error: float | None = None) -> dict[str, Any]:
@@ -186,12 +197,11 @@ def mixture_modes(points: Tensor, mixture: Mixture) -> Rows:
     """Modes with a point of high quality, the share of such points, and the KL of their modes to uniform, in nats."""
     apart, nearest = torch.cdist(points, mixture.centres).min(1)
     good = apart < HIGH_QUALITY * mixture.spread
-    counts = torch.bincount(nearest[good], minlength=len(mixture.centres))
-    return {
-        "modes": own("modes", float((counts > 0).sum())),
-        "high_quality": share("high_quality", good),
-        **({"mode_kl": own("mode_kl", _kl_to_uniform(counts))} if bool(good.any()) else {}),
-    }
+    rows = {"modes": own("modes", 0.0), "high_quality": share("high_quality", good)}
+    if bool(good.any()):
+        count = count_modes(nearest[good].numpy(), len(mixture.centres))
+        rows |= {"modes": own("modes", float(count.plain)), "mode_kl": own("mode_kl", count.kl)}
+    return rows
 
 
 def stacked_modes(images: Tensor, data: Images) -> Rows:
@@ -211,21 +221,17 @@ def stacked_modes(images: Tensor, data: Images) -> Rows:
     return {name: own(name, float(value)) for name, value in found.items()}
 
 
-def _kl_to_uniform(counts: Tensor) -> float:
-    p = counts.double() / counts.sum()
-    return float(torch.special.xlogy(p, p * len(p)).sum())
-
-
-def collapse_of(samples: Samples, reference: Reference, seed: int) -> dict[str, Any] | None:
-    """The collapse verdict of a record, with the names of the missing modes.
+def collapse_of(
+    samples: Samples, reference: Reference, seed: int, fake: Features | None = None
+) -> dict[str, Any] | None:
+    """The collapse verdict of a record, with the names of the missing modes; fake: the features, where known.
 
     None for Stacked MNIST, which counts its modes, and where the sets are too small for a verdict.
     """
-    if isinstance(reference.data, Images) and reference.data.stacked > 1:
+    if reference.stacked or len(samples.content) < MIN_FAKE or len(reference.real) < MIN_REAL:
         return None
-    if len(samples.content) < MIN_FAKE or len(reference.real) < MIN_REAL:
-        return None
-    report = ganeval.collapse_test(reference.features(samples), reference.real, seed=seed)
+    fake = reference.features(samples) if fake is None else fake
+    report = ganeval.collapse_test(fake, reference.real, seed=seed)
     return {
         "verdict": report.verdict, "kinds": list(report.kinds), "p_value": report.p_value,
         "missing": [mode.name for mode in report.missing], "reasons": list(report.reasons),

@@ -61,25 +61,28 @@ class BySamples:
         """The rows of the first sample set; `evaluation_sd` of the metric that ranks, over SAMPLING_SEEDS of them."""
         reference, n = self.reference, self.reference.sample_size
         first, *others = (evaluate.draw(model, reference.data, n, seed, k, 2**33) for k in range(SAMPLING_SEEDS))
-        rows = evaluate.rows_of(first, reference, seed)
-        primary = reference.primary
+        result = self.of_samples(first, seed, folder)
+        rows, primary = result["metrics"], reference.primary
         values = [rows[primary]["value"]]
         values += [evaluate.rows_of(samples, reference, seed, (primary,))[primary]["value"] for samples in others]
         rows[primary]["evaluation_sd"] = float(np.std(values, ddof=1))
         rows |= {name: evaluate.own(name, value) for name, value in model.measures().items()}
-        return {"metrics": rows, **self.of_samples(first, seed, folder)}
+        return result
 
     def of_samples(self, samples: Samples, seed: int, folder: Path) -> dict[str, Any]:
-        """The collapse verdict on one sample set and its hash; keeps it as samples.npz, and its picture."""
+        """The rows of one sample set, its collapse verdict and its hash; keeps it as samples.npz, and its picture."""
         content = samples.content
         arrays = {"arr_0": (content.permute(0, 2, 3, 1) if content.ndim == 4 else content).numpy()}
         if samples.labels is not None:
             arrays["labels"] = samples.labels.numpy()
         with atomic_write(folder / "samples.npz") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        pictures.save(content, folder / "samples.png", self.reference.data)
+        reference = self.reference
+        pictures.save(content, folder / "samples.png", reference.data)
+        fake = None if reference.stacked else reference.features(samples)
         return {
-            "collapse": evaluate.collapse_of(samples, self.reference, seed),
+            "metrics": evaluate.rows_of(samples, reference, seed, fake=fake),
+            "collapse": evaluate.collapse_of(samples, reference, seed, fake),
             "samples_sha256": samples.sha256,
         }
 

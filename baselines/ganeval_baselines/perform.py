@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ganeval_baselines import evaluate, record
+from ganeval_baselines import record
 from ganeval_baselines.checkpoint import State
 from ganeval_baselines.judges import BySamples, Judge
 from ganeval_baselines.log import Log
@@ -62,11 +62,7 @@ def perform_sanity(name: str, seed: int, folder: Path, judge: BySamples) -> dict
     result = record.frame(
         sanity_config(name, reference.data, n, seed), kind="sanity", title=TITLES[name], evaluation=how
     )
-    return {
-        **result,
-        "metrics": evaluate.rows_of(samples, reference, seed),
-        **judge.of_samples(samples, seed, folder),
-    }
+    return {**result, **judge.of_samples(samples, seed, folder)}
 
 
 def failure(run: Run, judge: Judge, device: str, reason: str) -> dict[str, Any]:

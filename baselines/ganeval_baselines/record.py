@@ -14,10 +14,10 @@ import torch
 
 import ganeval
 from ganeval.files import write_result
+from ganeval.leaderboard.records import SCHEMA
 from ganeval.registry import get_baseline
 from ganeval_baselines.plan import Run, recipe_of
 
-SCHEMA = "ganeval.record/1"
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
 
 

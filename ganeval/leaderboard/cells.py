@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ganeval.columns import rounded
 from ganeval.leaderboard.boards import Board, Group, Row
 from ganeval.leaderboard.ranking import Summary, median
 
@@ -47,11 +48,7 @@ class Grid:
 
 def number(value: float, error: float | None = None) -> str:
     """`value` to two digits of its spread `error`, or to three digits in all."""
-    if not math.isfinite(value):
-        return "failed"
-    scale = error or abs(value) / 10
-    places = max(0, 1 - math.floor(math.log10(scale))) if scale > 0 else 0
-    return f"{value:.{places}f}" if places <= 6 else f"{value:.3g}"
+    return rounded(value, error, 3) if math.isfinite(value) else "failed"
 
 
 def grid(group: Group) -> Grid:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganeval.columns import blocks, fact, table
+from ganeval.columns import blocks, fact, rounded, table
 from ganeval.report.verdicts import in_short
 from ganeval.types import LEVEL, Estimate
 
@@ -25,12 +25,7 @@ BEST = {"lower": "low", "higher": "high", "half": "0.5"}
 
 def number(value: float, error: float | None = None) -> str:
     """`value` with as many digits as it deserves: two digits of its standard error, else four in all."""
-    if not math.isfinite(value):
-        return str(value)
-    scale = error or abs(value) / 1000
-    digits = 1 if error else 0
-    places = max(0, digits - math.floor(math.log10(scale))) if scale > 0 else 0
-    return f"{value:.{places}f}" if places <= 6 else f"{value:.3g}"
+    return rounded(value, error, 4) if math.isfinite(value) else str(value)
 
 
 def cells(estimate: Estimate) -> tuple[str, str, str]:
