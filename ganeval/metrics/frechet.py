@@ -37,7 +37,7 @@ def fid(fake: Array, real: Array | Moments) -> Estimate:
     |m - m_r|^2 + tr(S + S_r - 2 (S S_r)^(1/2)) of features (N, D) and (M, D), with unbiased covariances, in float64;
     real may be Moments. Biased upwards by about (a / N + b / M): compare only at equal N and M, or use fid_debiased.
 
-    std_error: delta method, from the influence of each image (see `_Linear`); it describes the scatter and not the
+    std_error: delta method, from the influence of each image (see `Linear`); it describes the scatter and not the
     bias, so there is no interval. With Moments the reference is taken as exact. None where N or M is not above D.
     Raises GanevalError for unequal D, under 2 images, NaN or infinity.
     """
@@ -66,7 +66,7 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
 def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
     """fid and fid_debiased, {name: its options}, from one decomposition."""
     x, y = _checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2)
-    linear = _linearise(x, y)
+    linear = linearise(x, y)
     value = linear.distance if linear else distance(x, y)
     n, m = len(x), y.n if isinstance(y, Moments) else len(y)
     results = {}
@@ -104,7 +104,7 @@ def distance(x: Tensor, y: Tensor | Moments) -> float:
 
 
 @dataclass(frozen=True)
-class _Linear:
+class Linear:
     """The distance and its first order in the two distributions.
 
     fake, real: the influence of each image (of some, where there are many), dF = 2 (m - m_r).dm + tr((I - T) dS), T
@@ -129,8 +129,20 @@ class _Linear:
         """1 / N + 1 / M, the order of the bias."""
         return 1 / self.n + 1 / self.m
 
+    def second_order(self) -> tuple[float, float]:
+        """The bias over `rate`, and the variance of the terms of second order over `rate` squared, of Gaussians.
 
-def _linearise(x: Tensor, y: Tensor | Moments) -> _Linear | None:
+        In the basis of the eigenvectors of S S_r, r their roots, these terms are
+
+        Q = sum_ab E_ab^2 / (2 r_a r_b (r_a + r_b)), where E_ab, the error of a covariance, has variance r_a^2 r_b^2 / N
+        (twice that for a = b), with the real side's error on top.
+        """
+        a, b = self.roots[:, None], self.roots[None, :]
+        weights = a * b / (a + b)
+        return float(weights.sum() + weights.diagonal().sum()) / 2, 2 * float(weights.square().triu().sum())
+
+
+def linearise(x: Tensor, y: Tensor | Moments) -> Linear | None:
     """With S = L L' and L' S_r L = V diag(w) V': T = L^-T V w^(1/2) V' L^-1, and T^-1 = L V w^(-1/2) V' L'.
 
     Features that are one constant in both sets, such as dead units, are left out: they add nothing to any term.
@@ -155,7 +167,7 @@ def _linearise(x: Tensor, y: Tensor | Moments) -> _Linear | None:
     to_fake = lower @ v / roots.sqrt()
     fake = _influence(x, a.mean, shift, to_real)
     real = None if isinstance(y, Moments) else _influence(y, b.mean, -shift, to_fake)
-    return _Linear(value, fake, real, len(x), math.inf if isinstance(y, Moments) else len(y), roots)
+    return Linear(value, fake, real, len(x), math.inf if isinstance(y, Moments) else len(y), roots)
 
 
 def _constant(data: Moments) -> Tensor:
@@ -182,14 +194,14 @@ def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> T
     return values - values.mean()
 
 
-def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: _Linear | None, seed: int) -> Estimate:
+def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, seed: int) -> Estimate:
     random = np.random.RandomState(seed)
     halves: list[tuple[Tensor, Tensor | Moments]] = []
     for _ in range(HALVINGS):
         halves += zip(_halves(x, random), _halves(y, random), strict=True)
     enough = ROWS_PER_DIMENSION * x.shape[1]
     fewest = min(len(x), len(y) if isinstance(y, Tensor) else len(x))
-    half = _linearise(*halves[0]) if linear and fewest >= enough else None
+    half = linearise(*halves[0]) if linear and fewest >= enough else None
     first = half.distance if half else distance(*halves[0])
     others = [distance(*pair) for pair in halves[1:]]
     value = 2 * whole - (first + sum(others)) / (2 * HALVINGS)
@@ -224,21 +236,17 @@ def _halves(data: Tensor | Moments, random: np.random.RandomState) -> list[Any]:
     return [data[order[: len(data) // 2]], data[order[len(data) // 2 :]]]
 
 
-def _std_error(whole: _Linear, half: _Linear, bias: float) -> tuple[float, float]:
+def _std_error(whole: Linear, half: Linear, bias: float) -> tuple[float, float]:
     """The standard error of `fid_debiased`, and the bias found over a Gaussian's.
 
-    The second order in the basis of the eigenvectors of S S_r, r their roots, is
-
-    Q = sum_ab E_ab^2 / (2 r_a r_b (r_a + r_b)), where E_ab, the error of a covariance, has variance r_a^2 r_b^2 / N
-    (twice that for a = b) under a Gaussian. Its mean is the bias, its variance W, with the real side's error on top.
-    Heavy tails raise both; the bias that was found against the Gaussian's says by how much.
+    Heavy tails raise the bias and the variance of second order alike; the bias that was found against the Gaussian's
+    says by how much.
     """
-    a, b = whole.roots[:, None], whole.roots[None, :]
-    weights = a * b / (a + b)
     rate = whole.rate()
-    gaussian_bias = rate / 2 * float(weights.sum() + weights.diagonal().sum())
+    gaussian_bias, gaussian_second = whole.second_order()
+    gaussian_bias *= rate
     tails = max(0.0, bias / gaussian_bias)
-    second = 2 * rate**2 * float(weights.square().triu().sum()) * tails**2
+    second = rate**2 * gaussian_second * tails**2
     # The half's variance is put to the same n.
     plain, noisier = whole.variance(), half.variance() / 2
     extrapolated = plain * math.exp(1 - noisier / plain) + (1 + 1 / HALVINGS) * second

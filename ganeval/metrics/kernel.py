@@ -46,19 +46,14 @@ def kid(
     if subsets < 1 or subset_size < 2:
         raise GanevalError(f"kid needs subsets >= 1 and subset_size >= 2, got {subsets} and {subset_size}")
     size = min(subset_size, len(x), len(y))
-    scale = 1 / x.shape[1] if gamma is None else gamma
-
-    def polynomial(a: Tensor, b: Tensor) -> Tensor:
-        # The product in the features' own precision: in float32 it costs half, and its rounding averages out.
-        return (a @ b.T).double().mul_(scale).add_(coef).pow_(degree)
-
+    kernel = polynomial(degree, 1 / x.shape[1] if gamma is None else gamma, coef)
     # Which images are in which subset; drawn in turn, so that a seed gives torch-fidelity's subsets.
     in_x, in_y = np.zeros((subsets, len(x)), bool), np.zeros((subsets, len(y)), bool)
     random = np.random.RandomState(seed)
     for a, b in zip(in_x, in_y, strict=True):
         a[random.choice(len(x), size, replace=False)] = True
         b[random.choice(len(y), size, replace=False)] = True
-    full = _sums(x, y, polynomial, torch.from_numpy(in_x).to(x.device), torch.from_numpy(in_y).to(x.device))
+    full = kernel_sums(x, y, kernel, torch.from_numpy(in_x).to(x.device), torch.from_numpy(in_y).to(x.device))
     values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
     spread = float(np.var(values, ddof=1)) / subsets if subsets > 1 else 0.0
     details: dict[str, float | str] = {
@@ -90,8 +85,8 @@ def mmd(
     Raises GanevalError for another bandwidth, sigma not above 0, or a real set of one repeated image.
     """
     x, y = pair(fake, real)
-    square = _bandwidth(x, y, bandwidth, sigma)
-    sums = _sums(x, y, _gaussian(square))
+    square = squared_bandwidth(x, y, bandwidth, sigma)
+    sums = kernel_sums(x, y, gaussian(square))
     details = {"bandwidth": math.sqrt(square)}
     if unbiased:
         value, std_error = sums.unbiased(), math.sqrt(sums.variance())
@@ -111,8 +106,7 @@ def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
     x, y = pair(fake, real)
     if not sigma > 0:
         raise GanevalError(f"sigma={sigma} of cmmd; give a number above 0")
-    gaussian = _gaussian(sigma * sigma)
-    sums = _sums(x, y, lambda a, b: gaussian(unit(a), unit(b)))
+    sums = kernel_sums(x, y, unit_gaussian(sigma * sigma))
     details = {
         "unbiased": 1000 * sums.unbiased(),
         "unbiased_std_error": 1000 * math.sqrt(sums.variance()),
@@ -121,11 +115,24 @@ def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
     return Estimate(1000 * sums.biased(), None, None, len(x), len(y), details)
 
 
-def _gaussian(bandwidth_squared: float) -> Pairwise:
+def polynomial(degree: int, gamma: float, coef: float) -> Pairwise:
+    """(gamma x.y + coef)^degree."""
+    # The product in the features' own precision: in float32 it costs half, and its rounding averages out.
+    return lambda a, b: (a @ b.T).double().mul_(gamma).add_(coef).pow_(degree)
+
+
+def gaussian(bandwidth_squared: float) -> Pairwise:
+    """exp(-||x - y||^2 / (2 b^2))."""
     return lambda a, b: squared_distances(a, b).div_(-2 * bandwidth_squared).exp_()
 
 
-def _bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
+def unit_gaussian(bandwidth_squared: float) -> Pairwise:
+    """The Gaussian kernel of x / ||x|| and y / ||y||, CMMD's."""
+    kernel = gaussian(bandwidth_squared)
+    return lambda a, b: kernel(unit(a), unit(b))
+
+
+def squared_bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
     """The squared bandwidth b^2."""
     if not sigma > 0:
         raise GanevalError(f"sigma={sigma} of mmd; give a number above 0")
@@ -146,7 +153,7 @@ def _bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class Sums:
     """Row sums, diagonals and sums of squares of the kernel matrices within x, within y, and across.
 
     picked_within: the sums over the pairs of different images of each subset, within x and y together; picked_across:
@@ -175,19 +182,30 @@ class _Sums:
         within = float(self.xx.sum()) / (n * (n - 1)) + float(self.yy.sum()) / (m * (m - 1))
         return within - 2 * float(self.xy.sum()) / (n * m)
 
+    def influences(self) -> tuple[Tensor, Tensor]:
+        """Of each x (N,) and each y (M,) on the U-statistic, not centred: 2 (E k(x, x') - E k(x, y)), from row means.
+
+        The V-statistic has the same but for 1 / N of itself.
+        """
+        n, m = len(self.xx), len(self.yy)
+        return 2 * (self.xx / (n - 1) - self.xy / m), 2 * (self.yy / (m - 1) - self.yx / n)
+
+    def second_order(self) -> tuple[float, float]:
+        """The U-statistic's variance of second order: the part in which x takes part, and the rest."""
+        n, m = len(self.xx), len(self.yy)
+        square_x, square_y, square_xy = self.squares
+        within_x = 2 / (n * (n - 1)) * _centred(square_x / (n * (n - 1)), self.xx / (n - 1), self.xx / (n - 1))
+        within_y = 2 / (m * (m - 1)) * _centred(square_y / (m * (m - 1)), self.yy / (m - 1), self.yy / (m - 1))
+        across = 4 / (n * m) * _centred(square_xy / (n * m), self.xy / m, self.yx / n)
+        return within_x + across, within_y
+
     def variance(self) -> float:
-        """Of the U-statistic: 4 var(E k(x, x') - E k(x, y)) / n and the same for y, less the second order once.
+        """Of the U-statistic: the variance of the influences, less the second order once.
 
         The row means are estimated, and their noise has twice the second-order variance that the U-statistic has.
         """
-        n, m = len(self.xx), len(self.yy)
-        a = 2 * (self.xx / (n - 1) - self.xy / m)
-        b = 2 * (self.yy / (m - 1) - self.yx / n)
-        square_x, square_y, square_xy = self.squares
-        second = 2 / (n * (n - 1)) * _centred(square_x / (n * (n - 1)), self.xx / (n - 1), self.xx / (n - 1))
-        second += 2 / (m * (m - 1)) * _centred(square_y / (m * (m - 1)), self.yy / (m - 1), self.yy / (m - 1))
-        second += 4 / (n * m) * _centred(square_xy / (n * m), self.xy / m, self.yx / n)
-        first = float(a.var()) / n + float(b.var()) / m
+        a, b = self.influences()
+        first, second = float(a.var()) / len(a) + float(b.var()) / len(b), sum(self.second_order())
         return max(first - second, second, 0.0)
 
 
@@ -196,7 +214,9 @@ def _centred(mean_square: float, rows: Tensor, columns: Tensor) -> float:
     return max(0.0, mean_square - float(rows.square().mean() + columns.square().mean() - rows.mean() ** 2))
 
 
-def _sums(x: Tensor, y: Tensor, kernel: Pairwise, in_x: Tensor | None = None, in_y: Tensor | None = None) -> _Sums:
+def kernel_sums(
+    x: Tensor, y: Tensor, kernel: Pairwise, in_x: Tensor | None = None, in_y: Tensor | None = None
+) -> Sums:
     """in_x (subsets, N) and in_y (subsets, M), bool: which rows are in each subset; None for no subsets."""
     in_x = x.new_zeros((0, len(x)), dtype=torch.bool) if in_x is None else in_x
     in_y = y.new_zeros((0, len(y)), dtype=torch.bool) if in_y is None else in_y
@@ -210,7 +230,7 @@ def _sums(x: Tensor, y: Tensor, kernel: Pairwise, in_x: Tensor | None = None, in
         square_xy += _sum_of_squares(k)
         picked_xy += _picked(k, in_x[:, rows], in_y[:, columns])
     squares = square_x, square_y, square_xy
-    return _Sums(xx, yy, xy, yx, diagonal_x, diagonal_y, squares, picked_x + picked_y, picked_xy)
+    return Sums(xx, yy, xy, yx, diagonal_x, diagonal_y, squares, picked_x + picked_y, picked_xy)
 
 
 def _within(x: Tensor, kernel: Pairwise, members: Tensor) -> tuple[Tensor, float, float, Tensor]:
