@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganeval.collapse import CollapseReport, collapse_test
+    from ganeval.comparison import ComparisonReport, compare
     from ganeval.errors import GanevalError
     from ganeval.features import extract
     from ganeval.report import ScoreReport
@@ -20,24 +21,28 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CollapseReport": "ganeval.collapse",
+    "ComparisonReport": "ganeval.comparison",
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
     "collapse_test": "ganeval.collapse",
+    "compare": "ganeval.comparison",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
 }
 
 __all__ = [
     "CollapseReport",
+    "ComparisonReport",
     "Estimate",
     "Features",
     "GanevalError",
     "Moments",
     "ScoreReport",
     "collapse_test",
+    "compare",
     "extract",
     "score",
 ]

@@ -81,8 +81,13 @@ def choose_extractor(settings: Settings, fake: Side, real: Side | None) -> tuple
     return name, reason
 
 
-def extract_side(side: Side, net: Extractor | None, settings: Settings, label: str) -> Side:
-    """The side with its images replaced by their features, rows in the order of the images' digests."""
+def extract_side(
+    side: Side, net: Extractor | None, settings: Settings, label: str, *, by_content: bool = True
+) -> Side:
+    """The side with its images replaced by their features, rows in the order of the images' digests.
+
+    by_content=False leaves them in the order of their names.
+    """
     if net is None or not isinstance(side.data, ImageSet):
         return side
     features = extract(
@@ -96,7 +101,7 @@ def extract_side(side: Side, net: Extractor | None, settings: Settings, label: s
         cache=settings.cache,
         progress=label if settings.progress else None,
     )
-    if features.survey:
+    if features.survey and by_content:
         columns = np.ascontiguousarray(features.survey.digests).view(">u8")
         features = features[torch.from_numpy(np.lexsort(columns.T[::-1]))]
     return replace(side, data=features, info=replace(side.info, n=len(features)))

@@ -17,6 +17,7 @@ LAYERS = [
     {"images", "features", "cache", "reference", "sides"},
     {"collapse"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
+    {"comparison"},
     {"listing", "doctor", "demo"},
     {"cli", "terminal", "__main__"},
 ]

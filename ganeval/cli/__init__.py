@@ -6,6 +6,7 @@ import click
 
 from ganeval import __version__
 from ganeval.cli.collapse import collapse
+from ganeval.cli.compare import compare
 from ganeval.cli.demo import demo
 from ganeval.cli.leaderboard import leaderboard
 from ganeval.cli.listing import doctor, list_
@@ -27,5 +28,5 @@ def cli() -> None:
     show_log()
 
 
-for _command in (score, collapse, reference, list_, leaderboard, doctor, demo, weights):
+for _command in (score, compare, collapse, reference, list_, leaderboard, doctor, demo, weights):
     cli.add_command(_command)

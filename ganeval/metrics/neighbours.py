@@ -108,12 +108,12 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
     cross_real = x.new_full((len(y), reach), math.inf, dtype=torch.float64)
     for rows, columns, d in blocks(x, y, squared_distances):
         for k, strict in real_balls:
-            inside = _inside(d, near_real[columns, k - 1], strict)
-            n_around_fake[k, strict][rows] += inside.sum(1)
-            real_reached[k, strict][columns] |= inside.any(0)
+            within = inside(d, near_real[columns, k - 1], strict)
+            n_around_fake[k, strict][rows] += within.sum(1)
+            real_reached[k, strict][columns] |= within.any(0)
         for k, strict in fake_balls:
             assert near_fake is not None
-            real_within[k, strict][columns] |= _inside(d, near_fake[rows, k - 1, None], strict).any(0)
+            real_within[k, strict][columns] |= inside(d, near_fake[rows, k - 1, None], strict).any(0)
         if by_vote:
             cross_fake[rows] = _merge(cross_fake[rows], d)
             cross_real[columns] = _merge(cross_real[columns], d.T)
@@ -132,7 +132,7 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
     return results
 
 
-def _inside(squares: Tensor, radii: Tensor, strict: bool) -> Tensor:
+def inside(squares: Tensor, radii: Tensor, strict: bool) -> Tensor:
     return squares < radii if strict else squares <= radii
 
 
@@ -156,8 +156,8 @@ def _nearest_within(x: Tensor, k: int) -> Tensor:
 
 def _vote(name: str, k: int, near_fake: Tensor, near_real: Tensor, cross_fake: Tensor, cross_real: Tensor) -> Estimate:
     """Accuracy over the real, the fake, or all images."""
-    real_is_real = _says_real(near_real[:, :k], cross_real[:, :k])
-    fake_is_real = _says_real(cross_fake[:, :k], near_fake[:, :k])
+    real_is_real = says_real(near_real[:, :k], cross_real[:, :k])
+    fake_is_real = says_real(cross_fake[:, :k], near_fake[:, :k])
     n, m = len(fake_is_real), len(real_is_real)
     true_real, false_real = int(real_is_real.sum()), int(fake_is_real.sum())
     details = {"true_real": true_real, "false_real": false_real}
@@ -168,7 +168,7 @@ def _vote(name: str, k: int, near_fake: Tensor, near_real: Tensor, cross_fake: T
     return _binomial(n - false_real, n, n, m, details)
 
 
-def _says_real(real: Tensor, fake: Tensor) -> Tensor:
+def says_real(real: Tensor, fake: Tensor) -> Tensor:
     """Whether at least half of the k nearest, of k real and k fake distances (N, k), are real; ties go to real."""
     k = real.shape[1]
     order = torch.cat([real, fake], 1).sort(dim=1, stable=True).indices

@@ -28,16 +28,28 @@ def emd(fake: Array, real: Array, *, max_n: int = 2000, squared: bool = False, s
     x, y = pair(fake, real)
     if max_n < 2:
         raise GanevalError(f"max_n={max_n} of emd; give 2 or more")
-    n = min(len(x), len(y), max_n)
-    random = np.random.RandomState(seed)
-    a, b = (rows if len(rows) == n else rows[_some(random, len(rows), n, rows.device)] for rows in (x, y))
-    apart = distances(a, b)
-    cost = (apart.square() if squared else apart).cpu().numpy()
+    a, b = equal_sizes(x, y, max_n, seed)
+    n = len(a)
+    cost = costs(a, b, squared)
     value = float(cost[linear_sum_assignment(cost)].mean())
     details = {"n": n, "no_interval": "biased at finite n, and no formula for its standard error is known"}
     if n < max(len(x), len(y)):
         details["subsampled"] = f"{n} of {len(x)} samples against {n} of {len(y)} reference images"
     return Estimate(value, None, None, len(x), len(y), details)
+
+
+def equal_sizes(x: Tensor, y: Tensor, max_n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Both sets, the larger one, and both above max_n, subsampled to one size."""
+    n = min(len(x), len(y), max_n)
+    random = np.random.RandomState(seed)
+    a, b = (rows if len(rows) == n else rows[_some(random, len(rows), n, rows.device)] for rows in (x, y))
+    return a, b
+
+
+def costs(x: Tensor, y: Tensor, squared: bool) -> np.ndarray:
+    """The cost of moving each x to each y, float64 (N, M)."""
+    apart = distances(x, y)
+    return (apart.square() if squared else apart).cpu().numpy()
 
 
 def _some(random: np.random.RandomState, total: int, n: int, device: torch.device) -> Tensor:
@@ -55,17 +67,22 @@ def sliced_wasserstein(fake: Array, real: Array, *, projections: int = 500, seed
     x, y = pair(fake, real)
     if projections < 1:
         raise GanevalError(f"projections={projections} of sliced_wasserstein; give 1 or more")
-    random = np.random.RandomState(seed)
-    directions = torch.from_numpy(random.standard_normal((x.shape[1], projections))).to(x)
-    directions = directions / directions.norm(dim=0)
-    squares = torch.cat([_w2_squared(x @ part, y @ part) for part in directions.split(64, dim=1)])
+    parts = directions(x, projections, seed)
+    squares = torch.cat([w2_squared(x @ part, y @ part) for part in parts])
     value = math.sqrt(float(squares.mean()))
     error = float(squares.std()) / math.sqrt(projections) / (2 * value) if projections > 1 and value > 0 else 0.0
     details = {"monte_carlo_error": error, "no_interval": "biased at finite n; only the Monte Carlo error is known"}
     return Estimate(value, None, None, len(x), len(y), details)
 
 
-def _w2_squared(x: Tensor, y: Tensor) -> Tensor:
+def directions(x: Tensor, projections: int, seed: int) -> tuple[Tensor, ...]:
+    """Random unit vectors of the rows' dimension, as the columns of matrices (D, 64 or fewer)."""
+    random = np.random.RandomState(seed)
+    vectors = torch.from_numpy(random.standard_normal((x.shape[1], projections))).to(x)
+    return (vectors / vectors.norm(dim=0)).split(64, dim=1)
+
+
+def w2_squared(x: Tensor, y: Tensor) -> Tensor:
     """W_2^2 of each column of x (N, P) and y (M, P): both quantile functions are steps, so the integral is a sum."""
     x, y = x.double().sort(0).values, y.double().sort(0).values
     if len(x) == len(y):

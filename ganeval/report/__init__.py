@@ -31,6 +31,11 @@ class ExtractorInfo:
     precision: str
     reason: str
 
+    def title(self, metric: Metric) -> str:
+        """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""
+        at_home = metric.home and self.name.startswith(metric.home) and self.verified
+        return metric.title if at_home or not metric.home else metric.title_elsewhere or metric.title
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -66,9 +71,8 @@ class ScoreReport:
         return self.metrics[name].estimate
 
     def title(self, metric: Metric) -> str:
-        """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""
-        at_home = metric.home and self.extractor.name.startswith(metric.home) and self.extractor.verified
-        return metric.title if at_home or not metric.home else metric.title_elsewhere or metric.title
+        """The metric's name as people read it, see ExtractorInfo.title."""
+        return self.extractor.title(metric)
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `--format json`: plain lists, strings and numbers; what is not a number is null."""

@@ -66,15 +66,15 @@ def _short(sources: list[str]) -> list[str]:
 def text(reports: Sequence[ScoreReport]) -> str:
     """What the command line prints: what was compared, the table, and what was not computed."""
     first, *others = reports
-    context = [] if others else [("samples", _set(first.samples.source, first.samples.n))]
+    context = [] if others else [("samples", set_of(first.samples.source, first.samples.n))]
     if first.reference:
-        context.append(("reference", _set(first.reference.source, first.reference.n)))
+        context.append(("reference", set_of(first.reference.source, first.reference.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
     body = blocks(*_wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
     notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
     notes += [("options", _conventions(first))]
     notes += [("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
-    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in _sharing(first.skipped).items()]
+    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in sharing(first.skipped).items()]
     lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -86,10 +86,10 @@ def _conventions(report: ScoreReport) -> str:
         options = {k: v for k, v in scored.options.items() if k != "seed" and v not in (None, False)}
         if options:
             texts[name] = ", ".join(f"{k}={v}" for k, v in options.items())
-    return "; ".join(f"{', '.join(names)} {options}" for options, names in _sharing(texts).items())
+    return "; ".join(f"{', '.join(names)} {options}" for options, names in sharing(texts).items())
 
 
-def _sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
+def sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
     """{text: the names that have it}: what several share is said once."""
     shared: dict[str, list[str]] = {}
     for name, said in texts.items():
@@ -97,7 +97,8 @@ def _sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
     return shared
 
 
-def _set(source: str, n: int | None) -> str:
+def set_of(source: str, n: int | None) -> str:
+    """A set of images by its source and size."""
     return f"{source} ({'unknown n' if n is None else f'{n:,} images'})"
 
 
@@ -146,12 +147,13 @@ def markdown(reports: Sequence[ScoreReport]) -> str:
 def latex(reports: Sequence[ScoreReport]) -> str:
     """A LaTeX table for the booktabs package."""
     header, body = _grid(reports)
-    lines = [" & ".join(_escaped(cell) for cell in row) + r" \\" for row in [header, *body]]
+    lines = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in [header, *body]]
     top = rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}"
     return "\n".join([top, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _escaped(cell: str) -> str:
+def escaped(cell: str) -> str:
+    """Text that LaTeX takes as it is."""
     return "".join(rf"\{c}" if c in "%_&#$" else c for c in cell)
 
 

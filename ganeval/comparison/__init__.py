@@ -1,0 +1,218 @@
+"""Is A better than B? The difference of every metric against one reference, with its error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganeval.comparison import influence as closed
+from ganeval.comparison import transport
+from ganeval.comparison.difference import Difference, difference, holm, nearer
+from ganeval.comparison.influence import Influence
+from ganeval.comparison.neighbours import neighbours
+from ganeval.comparison.report import Compared, ComparisonReport
+from ganeval.errors import GanevalError
+from ganeval.evaluate import Plan, Requests, plan
+from ganeval.features import pick_device
+from ganeval.images import ImageSet, Source
+from ganeval.registry import METRICS
+from ganeval.report import ExtractorInfo
+from ganeval.scoring import environment
+from ganeval.settings import Precision, Settings
+from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
+from ganeval.types import Extractor, Features, Moments
+
+__all__ = ["Compared", "ComparisonReport", "Difference", "compare", "compare_sets"]
+
+MIN_IMAGES = 50
+INFLUENCES: Mapping[str, Callable[..., Influence]] = {
+    "fid": closed.fid, "fid_debiased": closed.debiased, "kid": closed.kid, "mmd": closed.mmd, "cmmd": closed.cmmd,
+    "inception_score": closed.inception_score, "mode_score": closed.mode_score, "emd": transport.emd,
+    "sliced_wasserstein": transport.sliced_wasserstein, "vendi": closed.vendi,
+}  # fmt: skip
+NEIGHBOURS = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "density",
+              "coverage"}  # fmt: skip
+NO_INFLUENCE = {
+    "ndb": "it counts tests that pass a level, and jumps with them: an image has no influence on it",
+    "mifid": "its penalty jumps at eps: an image has no influence on it",
+}
+ANY_N = {"kid", "fid_debiased", "precision", "density"}
+"""The metrics whose expectation does not depend on the number of fakes."""
+
+
+def compare(
+    a: Source | Features,
+    b: Source | Features,
+    reference: Source | Features,
+    *,
+    extractor: str | Extractor = "auto",
+    metrics: Requests = None,
+    paired: bool = False,
+    alpha: float = 0.05,
+    weights: str | Path | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    workers: int = 0,
+    skip_bad: bool = False,
+    cache: bool = True,
+    data_root: str | Path | None = None,
+    progress: bool = False,
+) -> ComparisonReport:
+    """Is A better than B? For each metric a - b, with standard error, 95% interval and p-value.
+
+    a, b, reference: as for `ganeval.score`; the reference may be a statistics .npz, which is taken as exact.
+    metrics: as for `score`; None compares on all that allow it, and the report says why others are left out.
+    paired: A and B belong together image by image, in the order of their file names, as two models' outputs of the
+    same latents do; then what both images of a pair have in common drops out too. Never assumed.
+    alpha: the probability of finding any difference where there is none, over all metrics (Holm's correction).
+
+    The error of a difference is not that of two independent numbers: both share the reference, so each real image's
+    influences on A's and on B's number are subtracted (see `comparison.difference.difference`). An interval is for
+    the difference at these numbers of images. Where A and B have unequal numbers, metrics that depend on n take a
+    random part of the larger set, drawn with the seed; `kid` is the unbiased estimate from all pairs of images.
+    How often a difference is found where there is none, and where there is one: docs/compare.md.
+
+    Raises GanevalError for under 50 images, the same set twice, pairs of unequal n, features of different extractors,
+    or a metric asked for by name that can't be compared; UnobtainableError for weights or data that are not here.
+    """
+    settings = Settings(
+        extractor, metrics, weights, n, seed, batch_size, device, precision, workers, False, skip_bad, cache,
+        data_root, progress,
+    )  # fmt: skip
+    return compare_sets(a, b, reference, settings, paired=paired, alpha=alpha)
+
+
+def compare_sets(
+    a: Source | Features, b: Source | Features, reference: Source | Features, settings: Settings, *,
+    paired: bool = False, alpha: float = 0.05,
+) -> ComparisonReport:  # fmt: skip
+    """`compare`, with the options of `score` as one value."""
+    if not 0 < alpha < 1:
+        raise GanevalError(f"alpha={alpha} of compare; give a probability, such as 0.05")
+    began = time.perf_counter()
+    device = pick_device(settings.device)
+    sides = [open_side(source, settings) for source in (a, b)]
+    real = open_side(reference, settings, may_be_statistics=True)
+    unread = next((side for side in sides if isinstance(side.data, ImageSet)), sides[0])
+    net, reason = choose_extractor(settings, unread, real)
+    notes = _pairs(*sides, settings) if paired else []
+    real = extract_side(real, net, settings, "reference")
+    sides = [extract_side(side, net, settings, side.info.source, by_content=not paired) for side in sides]
+    _check(*sides, real, paired)
+    data = real.data
+    assert isinstance(data, Features | Moments)
+    x, y = (side.features for side in sides)
+    info = ExtractorInfo(
+        net.name if net else "features", x.fingerprint, x.pooled.shape[1], net.weights_sha256 if net else None,
+        net.verified if net else False, settings.precision, reason,
+    )  # fmt: skip
+    todo = plan(settings.metrics, x if y.logits is not None else y, data, info.name, settings.seed)
+    found, failed, cut = _differences(todo, x, y, data, device, settings.seed, paired)
+    adjusted = holm([d.p_value for d in found.values()])
+    compared = {
+        name: Compared(METRICS[name], info.title(METRICS[name]), d, p, todo.wanted[name],
+                       nearer(d.a, d.b, METRICS[name].better) if p <= alpha else "")
+        for (name, d), p in zip(found.items(), adjusted, strict=True)
+    }  # fmt: skip
+    if cut:
+        notes.append(f"unequal n: {len(x)} in A and {len(y)} in B; {', '.join(info.title(METRICS[m]) for m in cut)} "
+                     f"depend on n and took a random {min(len(x), len(y))} of each")  # fmt: skip
+    return ComparisonReport(
+        sides[0].info, sides[1].info, real.info, info, compared, {**todo.skipped, **failed},
+        [*notes, *(note for side in (*sides, real) for note in side.notes), *_warnings(*sides, real)],
+        paired, alpha, settings.seed, environment(device), round(time.perf_counter() - began, 3),
+    )  # fmt: skip
+
+
+def _pairs(a: Side, b: Side, settings: Settings) -> list[str]:
+    """What the report says of the pairs. Raises GanevalError where A and B can't be paired."""
+    n, m = (len(side.data) for side in (a, b) if not isinstance(side.data, Moments))
+    if n != m:
+        raise GanevalError(f"--paired needs as many images in A as in B, got {n} and {m}; compare without it")
+    if settings.skip_bad:
+        raise GanevalError("--paired and --skip-bad do not go together: a skipped image shifts all pairs after it")
+    if not (isinstance(a.data, ImageSet) and isinstance(b.data, ImageSet)):
+        return []
+    names = [(Path(a.data.name(i)).name, Path(b.data.name(i)).name) for i in range(n)]
+    unlike = [pair for pair in names if pair[0] != pair[1]]
+    if not unlike:
+        return []
+    return [f"{len(unlike):,} of {n:,} pairs have two names, such as {unlike[0][0]} and {unlike[0][1]}"]
+
+
+def _check(a: Side, b: Side, real: Side, paired: bool) -> None:
+    refuse_mixture(a, b)
+    refuse_mixture(a, real)
+    sizes = [len(a.features), len(b.features), *([] if isinstance(real.data, Moments) else [len(real.features)])]
+    if min(sizes) < MIN_IMAGES:
+        raise GanevalError(f"{', '.join(map(str, sizes))} images in A, B and the reference are too few to compare; "
+                           f"{MIN_IMAGES} are needed, 1,000 tell good models apart")  # fmt: skip
+    same = a.info.sha256 == b.info.sha256 if a.info.sha256 and b.info.sha256 else False
+    if same or torch.equal(a.features.pooled, b.features.pooled):
+        raise GanevalError("A and B are the same images: every difference is exactly 0; give two sets")
+
+
+def _warnings(a: Side, b: Side, real: Side) -> list[str]:
+    return [
+        f"{name} is the reference itself: its numbers are those of copies"
+        for name, side in (("A", a), ("B", b))
+        if side.info.sha256 and side.info.sha256 == real.info.sha256
+    ]
+
+
+def _differences(
+    todo: Plan, a: Features, b: Features, real: Features | Moments, device: Any, seed: int, paired: bool
+) -> tuple[dict[str, Difference], dict[str, str], list[str]]:
+    """The differences, why others are missing, and which metrics took a part of the larger set."""
+    n = min(len(a), len(b))
+    parts = [_some(side, n, seed) for side in (a, b)]
+    found, failed, cut = {}, {}, []
+    for name, options in todo.wanted.items():
+        unbiased = name in ANY_N or options.get("unbiased")
+        try:
+            one, two = (
+                _influence(name, options, side, real, device) for side in ((a, b) if unbiased else parts)
+            )  # fmt: skip
+        except GanevalError as error:
+            if todo.explicit:
+                raise GanevalError(f"{name} can't be compared: {error}") from None
+            failed[name] = str(error)
+            continue
+        found[name] = difference(one, two, METRICS[name].better, paired=paired)
+        if not unbiased and len(a) != len(b):
+            cut.append(name)
+    if not found:
+        raise GanevalError(f"nothing to compare: {'; '.join(f'{m}: {why}' for m, why in failed.items())}")
+    return found, failed, cut
+
+
+def _some(features: Features, n: int, seed: int) -> Features:
+    if len(features) == n:
+        return features
+    rows = np.random.RandomState(seed).permutation(len(features))[:n]
+    return features[torch.from_numpy(np.sort(rows))]
+
+
+def _influence(
+    name: str, options: Mapping[str, Any], fake: Features, real: Features | Moments, device: Any
+) -> Influence:
+    metric = METRICS[name]
+    arguments: list[Any] = [getattr(fake, metric.on).to(device)]
+    if metric.reference:
+        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
+    if name in NEIGHBOURS:
+        return neighbours(*arguments, {name: options})[name]
+    if name not in INFLUENCES:
+        raise GanevalError(NO_INFLUENCE.get(name, "no influences of images on it are known"))
+    return INFLUENCES[name](*arguments, **options)
+
+

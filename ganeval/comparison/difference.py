@@ -1,0 +1,91 @@
+"""The difference of a metric between two sets of fakes that share a reference, and its test."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from ganeval.comparison.influence import Influence
+from ganeval.intervals import normal
+from ganeval.registry import Better
+
+
+@dataclass(frozen=True)
+class Difference:
+    """a - b, its standard error, interval and two-sided p-value; n fakes in each."""
+
+    a: float
+    b: float
+    std_error: float
+    p_value: float
+    n_a: int
+    n_b: int
+
+    @property
+    def value(self) -> float:
+        return self.a - self.b
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return normal(self.value, self.std_error)
+
+
+def difference(a: Influence, b: Influence, better: Better, *, paired: bool) -> Difference:
+    """var(f_A) / N_A + var(f_B) / N_B + var(r_A - r_B) / M, f and r the influences of fakes and of real images.
+
+    The real images' influences on A and on B are subtracted image by image, so what the reference does to both drops
+    out; paired, the fakes' too. From this the second order, which is counted twice, is taken once, but not below what
+    it is alone; not so where pairs share it.
+    The p-value is that of a normal z. A metric that is a square root is tested as its square: the difference of the
+    roots is that of the squares over the sum of the roots, and so is its standard error.
+    A metric that is best at 0.5 has two ways to be equal, a = b and a = 1 - b; the p-value is the larger of the two.
+    """
+    fakes = _over(a.fake - b.fake, a.n) if paired else _over(a.fake, a.n) + _over(b.fake, b.n)
+    second = 0.0 if paired else a.second + b.second
+    variance = _least(fakes + _shared(a, b, -1), second, a.kept)
+    values, std_error = (a.value, b.value), math.sqrt(variance)
+    p_value = _two_sided(a.value - b.value, std_error)
+    if better == "half":
+        fakes = _over(a.fake + b.fake, a.n) if paired else fakes
+        p_value = max(p_value, _two_sided(a.value + b.value - 1, math.sqrt(fakes + _shared(a, b, 1))))
+    if a.root:
+        values = math.sqrt(a.value), math.sqrt(b.value)
+        std_error = std_error / sum(values) if sum(values) > 0 else 0.0
+    return Difference(*values, std_error, p_value, a.n, b.n)
+
+
+def _over(influences: object, n: int) -> float:
+    return float(influences.var()) / n  # type: ignore[attr-defined]
+
+
+def _shared(a: Influence, b: Influence, sign: int) -> float:
+    return 0.0 if a.real is None or b.real is None else _over(a.real + sign * b.real, a.m)
+
+
+def _least(first: float, second: float, kept: float) -> float:
+    return max(first - (2 - kept) * second, kept * second)
+
+
+def _two_sided(value: float, std_error: float) -> float:
+    if std_error == 0:
+        return 1.0 if value == 0 else 0.0
+    return float(2 * ndtr(-abs(value) / std_error))
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's adjusted p-values (1979, Scand. J. Stat. 6:65), in the given order."""
+    order = np.argsort(p_values, kind="stable")
+    left = len(p_values) - np.arange(len(p_values))
+    stepped = np.minimum(1, np.maximum.accumulate(left * np.asarray(p_values, float)[order]))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = stepped
+    return adjusted.tolist()
+
+
+def nearer(a: float, b: float, better: Better) -> str:
+    """Which of the two values, "A" or "B", is the better one; "" where they are equal."""
+    badness = {"lower": lambda x: x, "higher": lambda x: -x, "half": lambda x: abs(x - 0.5)}[better]
+    return "" if badness(a) == badness(b) else "A" if badness(a) < badness(b) else "B"

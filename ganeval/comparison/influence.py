@@ -1,0 +1,173 @@
+"""What one image does to a metric: the influences from which the variance of a difference is made.
+
+A metric T of N fakes and M real images is, to first order, its limit plus the mean of the fakes' influences plus the
+mean of the real images'. They are found in closed form (infinitesimal jackknife), or as (N - 1)(T - T without image i)
+(jackknife); either way their variance over N, plus the real images' over M, is T's. It errs to the large side: noise in
+the influences adds to it, and the jackknife's is never too small on average (Efron and Stein, 1981, Ann. Stat. 9:586).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import GanevalError
+from ganeval.metrics._inputs import matrix, pair
+from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, fid_debiased, linearise
+from ganeval.metrics.kernel import Sums, gaussian, kernel_sums, polynomial, squared_bandwidth, unit_gaussian
+from ganeval.types import Moments
+
+
+@dataclass(frozen=True)
+class Influence:
+    """A metric's value, the influence of each fake (n,) and of each real image (m,), or of some at equal steps.
+
+    real: None where the metric has no reference, or an exact one. Neither need be centred.
+    second: the variance of second order in which the fakes take part. Estimated influences count it twice; in truth it
+    is there `kept` times: once in the metric itself, more where random halves enter.
+    root: the metric is the square root of what value, influences and second describe.
+    """
+
+    value: float
+    n: int
+    fake: Tensor
+    m: int = 0
+    real: Tensor | None = None
+    second: float = 0.0
+    kept: float = 1.0
+    root: bool = False
+
+
+def fid(fake: Tensor, real: Tensor | Moments) -> Influence:
+    """By the delta method, as the standard error of the metric `fid`; needs more images than features."""
+    linear = linearise(fake, real)
+    if linear is None:
+        raise GanevalError(f"needs more images in each set than the {fake.shape[1]} features, and covariances of full "
+                           "rank")  # fmt: skip
+    rate = 1 / linear.n**2 + 2 / (linear.n * linear.m)
+    second = rate * linear.second_order()[1]
+    m = 0 if linear.real is None else int(linear.m)
+    return Influence(linear.distance, int(linear.n), linear.fake, m, linear.real, second)
+
+
+def debiased(fake: Tensor, real: Tensor | Moments, *, seed: int) -> Influence:
+    """Those of `fid`, whose first order it shares; the halves of a set add to the second order."""
+    fewest = min(len(fake), len(real) if isinstance(real, Tensor) else len(fake))
+    if fewest < ROWS_PER_DIMENSION * fake.shape[1]:
+        raise GanevalError(f"needs {ROWS_PER_DIMENSION} images for each of the {fake.shape[1]} features")
+    plain = fid(fake, real)
+    value = fid_debiased(fake, real, seed=seed).value
+    return Influence(value, plain.n, plain.fake, plain.m, plain.real, plain.second, 1 + 1 / HALVINGS)
+
+
+def kid(
+    fake: Tensor, real: Tensor, *, degree: int, gamma: float | None, coef: float,
+    subsets: int, subset_size: int, seed: int,
+) -> Influence:  # fmt: skip
+    """Of the unbiased estimate from all pairs: the published subsets would only add their noise."""
+    return _mmd(kernel_sums(fake, real, polynomial(degree, 1 / fake.shape[1] if gamma is None else gamma, coef)))
+
+
+def mmd(fake: Tensor, real: Tensor, *, bandwidth: str, sigma: float, unbiased: bool) -> Influence:
+    """With the bandwidth, which the reference sets, as given."""
+    if bandwidth == "median":
+        raise GanevalError("bandwidth=median depends on the fakes, so the two kernels differ")
+    sums = kernel_sums(fake, real, gaussian(squared_bandwidth(fake, real, bandwidth, sigma)))
+    return _mmd(sums) if unbiased else _mmd(sums, biased=True, root=True)
+
+
+def cmmd(fake: Tensor, real: Tensor, *, sigma: float) -> Influence:
+    """Of 1000 times the biased squared MMD."""
+    return _mmd(kernel_sums(fake, real, unit_gaussian(sigma * sigma)), scale=1000, biased=True)
+
+
+def _mmd(sums: Sums, *, scale: float = 1.0, biased: bool = False, root: bool = False) -> Influence:
+    x, y = sums.influences()
+    value = max(0.0, sums.biased()) if biased else sums.unbiased()
+    second = scale**2 * sums.second_order()[0]
+    return Influence(scale * value, len(x), scale * x, len(y), scale * y, second, root=root)
+
+
+def inception_score(logits: Tensor, *, splits: int) -> Influence:
+    """Jackknife within each split, exact."""
+    x = logits.double()
+    n = len(x)
+    if n < 2 * splits:
+        raise GanevalError(f"splits={splits} of {n} images leave fewer than 2 in a split")
+    scores, influences = [], []
+    for i in range(splits):
+        log_p = x[i * n // splits : (i + 1) * n // splits].log_softmax(1)
+        p = log_p.exp()
+        negentropy = torch.xlogy(p, p).sum(1)
+        score = (negentropy.mean() - _negentropy(p.mean(0))).exp()
+        without = (_means_without(negentropy) - _negentropy(_means_without(p))).exp()
+        scores.append(float(score))
+        # Weighted so that the variance over all images, over n, is that of the mean over the splits.
+        change = (len(p) - 1) * (score - without)
+        influences.append((change - change.mean()) * n / (len(p) * splits))
+    return Influence(sum(scores) / splits, n, torch.cat(influences))
+
+
+def mode_score(fake: Tensor, real: Tensor, *, form: str) -> Influence:
+    """Jackknife, exact."""
+    if form not in ("paper", "che"):
+        raise GanevalError(f"form={form!r} of mode_score; give 'paper' or 'che'")
+    p, q = (logits.double().softmax(1) for logits in (fake, real))
+    negentropy = torch.xlogy(p, p).sum(1)
+
+    def score(negentropy: Tensor, p: Tensor, q: Tensor) -> Tensor:
+        if form == "paper":
+            return (negentropy - 2 * _negentropy(p) + torch.xlogy(p, q).sum(-1)).exp()
+        return (negentropy - torch.xlogy(p, q).sum(-1) - _negentropy(q) + torch.xlogy(q, p).sum(-1)).exp()
+
+    value = score(negentropy.mean(), p.mean(0), q.mean(0))
+    without_fake = score(_means_without(negentropy), _means_without(p), q.mean(0))
+    without_real = score(negentropy.mean(), p.mean(0), _means_without(q))
+    by_fake, by_real = (len(p) - 1) * (value - without_fake), (len(q) - 1) * (value - without_real)
+    return Influence(float(value), len(p), by_fake, len(q), by_real)
+
+
+def _negentropy(p: Tensor) -> Tensor:
+    return torch.xlogy(p, p).sum(-1)
+
+
+def _means_without(rows: Tensor) -> Tensor:
+    """The mean of all rows but one, for each one; of probabilities, which rounding must not make negative, too."""
+    means = (rows.sum(0) - rows) / (len(rows) - 1)
+    return means.clamp(min=0) if rows.ndim > 1 else means
+
+
+def vendi(fake: Tensor, *, order: float) -> Influence:
+    """Infinitesimal jackknife: dl_k = (v_k . x_i)^2 - l_k for the eigenvalues l_k of the mean of x x'."""
+    if math.isinf(order):
+        raise GanevalError("order=inf: the largest eigenvalue alone; its influences were not checked")
+    rows = fake.double()
+    norms = rows.norm(dim=1, keepdim=True)
+    if not bool((norms > 0).all()):
+        raise GanevalError("some images have only zeros as features: no cosine similarity")
+    rows = rows / norms
+    few = len(rows) < rows.shape[1]
+    values, vectors = torch.linalg.eigh((rows @ rows.T if few else rows.T @ rows) / len(rows))
+    # An eigenvalue of 0 has no image along it; what is there is rounding.
+    some = values > values[-1] * len(rows) * torch.finfo(values.dtype).eps
+    values, vectors = values[some], vectors[:, some]
+    squares = len(rows) * values * vectors.square() if few else (rows @ vectors).square()
+    if order == 1:
+        value = torch.exp(-torch.xlogy(values, values).sum())
+        slopes = -value * (values.log() + 1)
+    else:
+        total = (values**order).sum()
+        value = total ** (1 / (1 - order))
+        slopes = value / (1 - order) / total * order * values ** (order - 1)
+    return Influence(float(value), len(rows), (squares - values) @ slopes)
+
+
+Influences = Callable[..., Influence]
+POOLED: Mapping[str, Influences] = {"fid": fid, "fid_debiased": debiased, "kid": kid, "mmd": mmd, "cmmd": cmmd}
+LOGITS: Mapping[str, Influences] = {"mode_score": mode_score}
