@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import torch
 
 from ganeval.comparison import influence as closed
 from ganeval.comparison import transport
-from ganeval.comparison.difference import Difference, difference, holm, nearer
+from ganeval.comparison.differences import Difference, difference, holm, nearer
 from ganeval.comparison.influence import Influence
-from ganeval.comparison.neighbours import neighbours
+from ganeval.comparison.neighbours import by_jackknife
 from ganeval.comparison.report import Compared, ComparisonReport
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan
@@ -76,7 +75,7 @@ def compare(
     alpha: the probability of finding any difference where there is none, over all metrics (Holm's correction).
 
     The error of a difference is not that of two independent numbers: both share the reference, so each real image's
-    influences on A's and on B's number are subtracted (see `comparison.difference.difference`). An interval is for
+    influences on A's and on B's number are subtracted (see `comparison.differences.difference`). An interval is for
     the difference at these numbers of images. Where A and B have unequal numbers, metrics that depend on n take a
     random part of the larger set, drawn with the seed; `kid` is the unbiased estimate from all pairs of images.
     How often a difference is found where there is none, and where there is one: docs/compare.md.
@@ -100,17 +99,16 @@ def compare_sets(
         raise GanevalError(f"alpha={alpha} of compare; give a probability, such as 0.05")
     began = time.perf_counter()
     device = pick_device(settings.device)
-    sides = [open_side(source, settings) for source in (a, b)]
+    one, two = open_side(a, settings), open_side(b, settings)
     real = open_side(reference, settings, may_be_statistics=True)
-    unread = next((side for side in sides if isinstance(side.data, ImageSet)), sides[0])
-    net, reason = choose_extractor(settings, unread, real)
-    notes = _pairs(*sides, settings) if paired else []
+    net, reason = choose_extractor(settings, one if isinstance(one.data, ImageSet) else two, real)
+    notes = _pairs(one, two, settings) if paired else []
     real = extract_side(real, net, settings, "reference")
-    sides = [extract_side(side, net, settings, side.info.source, by_content=not paired) for side in sides]
-    _check(*sides, real, paired)
-    data = real.data
-    assert isinstance(data, Features | Moments)
-    x, y = (side.features for side in sides)
+    one, two = (
+        extract_side(side, net, settings, side.info.source, by_content=not paired) for side in (one, two)
+    )  # fmt: skip
+    x, y, data = one.features, two.features, real.data
+    _check(one, two, real)
     info = ExtractorInfo(
         net.name if net else "features", x.fingerprint, x.pooled.shape[1], net.weights_sha256 if net else None,
         net.verified if net else False, settings.precision, reason,
@@ -127,8 +125,8 @@ def compare_sets(
         notes.append(f"unequal n: {len(x)} in A and {len(y)} in B; {', '.join(info.title(METRICS[m]) for m in cut)} "
                      f"depend on n and took a random {min(len(x), len(y))} of each")  # fmt: skip
     return ComparisonReport(
-        sides[0].info, sides[1].info, real.info, info, compared, {**todo.skipped, **failed},
-        [*notes, *(note for side in (*sides, real) for note in side.notes), *_warnings(*sides, real)],
+        one.info, two.info, real.info, info, compared, {**todo.skipped, **failed},
+        [*notes, *(note for side in (one, two, real) for note in side.notes), *_warnings(one, two, real)],
         paired, alpha, settings.seed, environment(device), round(time.perf_counter() - began, 3),
     )  # fmt: skip
 
@@ -149,12 +147,12 @@ def _pairs(a: Side, b: Side, settings: Settings) -> list[str]:
     return [f"{len(unlike):,} of {n:,} pairs have two names, such as {unlike[0][0]} and {unlike[0][1]}"]
 
 
-def _check(a: Side, b: Side, real: Side, paired: bool) -> None:
+def _check(a: Side, b: Side, real: Side) -> None:
     refuse_mixture(a, b)
     refuse_mixture(a, real)
-    sizes = [len(a.features), len(b.features), *([] if isinstance(real.data, Moments) else [len(real.features)])]
+    sizes = [len(side.features) for side in (a, b, real) if not isinstance(side.data, Moments)]
     if min(sizes) < MIN_IMAGES:
-        raise GanevalError(f"{', '.join(map(str, sizes))} images in A, B and the reference are too few to compare; "
+        raise GanevalError(f"{', '.join(map(str, sizes))} images are too few to compare; "
                            f"{MIN_IMAGES} are needed, 1,000 tell good models apart")  # fmt: skip
     same = a.info.sha256 == b.info.sha256 if a.info.sha256 and b.info.sha256 else False
     if same or torch.equal(a.features.pooled, b.features.pooled):
@@ -175,7 +173,9 @@ def _differences(
     """The differences, why others are missing, and which metrics took a part of the larger set."""
     n = min(len(a), len(b))
     parts = [_some(side, n, seed) for side in (a, b)]
-    found, failed, cut = {}, {}, []
+    found: dict[str, Difference] = {}
+    failed: dict[str, str] = {}
+    cut = []
     for name, options in todo.wanted.items():
         unbiased = name in ANY_N or options.get("unbiased")
         try:
@@ -210,9 +210,7 @@ def _influence(
     if metric.reference:
         arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
     if name in NEIGHBOURS:
-        return neighbours(*arguments, {name: options})[name]
+        return by_jackknife(name, *arguments, **options)
     if name not in INFLUENCES:
         raise GanevalError(NO_INFLUENCE.get(name, "no influences of images on it are known"))
     return INFLUENCES[name](*arguments, **options)
-
-

@@ -9,16 +9,12 @@ the influences adds to it, and the jackknife's is never too small on average (Ef
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.metrics._inputs import matrix, pair
 from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, fid_debiased, linearise
 from ganeval.metrics.kernel import Sums, gaussian, kernel_sums, polynomial, squared_bandwidth, unit_gaussian
 from ganeval.types import Moments
@@ -31,6 +27,8 @@ class Influence:
     real: None where the metric has no reference, or an exact one. Neither need be centred.
     second: the variance of second order in which the fakes take part. Estimated influences count it twice; in truth it
     is there `kept` times: once in the metric itself, more where random halves enter.
+    noise: where it is known, what the other side's sampling adds to the variance of the fakes' influences over n, and
+    of the real images' over m.
     root: the metric is the square root of what value, influences and second describe.
     """
 
@@ -41,6 +39,7 @@ class Influence:
     real: Tensor | None = None
     second: float = 0.0
     kept: float = 1.0
+    noise: tuple[float, float] = (0.0, 0.0)
     root: bool = False
 
 
@@ -166,8 +165,3 @@ def vendi(fake: Tensor, *, order: float) -> Influence:
         value = total ** (1 / (1 - order))
         slopes = value / (1 - order) / total * order * values ** (order - 1)
     return Influence(float(value), len(rows), (squares - values) @ slopes)
-
-
-Influences = Callable[..., Influence]
-POOLED: Mapping[str, Influences] = {"fid": fid, "fid_debiased": debiased, "kid": kid, "mmd": mmd, "cmmd": cmmd}
-LOGITS: Mapping[str, Influences] = {"mode_score": mode_score}

@@ -7,9 +7,8 @@ that were in its ball. A vote's next neighbour is known, so no distance is compu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,62 +30,51 @@ class _Near:
     rows: Tensor
 
 
-def neighbours(
-    fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Influence]:
-    """The influences on the wanted metrics, {name: its options}."""
-    results = {}
-    for name, options in wanted.items():
-        k = options["k"]
-        if k < 1 or min(len(fake), len(real)) < k + 2:
-            raise GanevalError(f"k={k} of {name} needs k >= 1 and more than k + 1 images in each set, "
-                               f"got {len(fake)} fake and {len(real)} real")  # fmt: skip
-        if name.startswith("one_nn"):
-            results[name] = _one_nn(name, fake, real, k)
-            continue
-        a, b = (real, fake) if name == "recall" else (fake, real)
-        found = _Balls.of(a, b, k, options["strict"])
-        if name == "coverage":
-            results[name] = found.coverage()
-        elif name == "density":
-            results[name] = found.density(k)
-        else:
-            share = found.share()
-            results[name] = share if name == "precision" else _exchanged(share)
-    return results
+def by_jackknife(name: str, fake: Tensor, real: Tensor, *, k: int, strict: bool = False) -> Influence:
+    """Of one of the metrics of `metrics.neighbours`, by its name."""
+    if k < 1 or min(len(fake), len(real)) < k + 2:
+        raise GanevalError(f"k={k} needs k >= 1 and more than k + 1 images in each set, got {len(fake)} fake and "
+                           f"{len(real)} real")  # fmt: skip
+    if name.startswith("one_nn"):
+        return _one_nn(name, fake, real, k)
+    if name == "recall":
+        return _exchanged(_Balls.of(real, fake, k, strict).share())
+    balls = _Balls.of(fake, real, k, strict)
+    return {"precision": balls.share, "density": partial(balls.density, k), "coverage": balls.coverage}[name]()
 
 
 def _exchanged(share: Influence) -> Influence:
     """Of recall, which is precision with the roles exchanged."""
     assert share.real is not None
-    return Influence(share.value, share.m, share.real, share.n, share.fake)
+    return Influence(share.value, share.m, share.real, share.n, share.fake, noise=(share.noise[1], 0.0))
 
 
 @dataclass(frozen=True)
 class _Balls:
     """Points (N, D) and the balls about centres (M, D) that reach to the k-th nearest other centre.
 
-    near: of each centre among the others, k + 1. n_around: how many balls each point is in (N,). n_within: how many
-    points each ball holds (M,), n_wider: one that reaches to the next centre. alone: for each ball that holds a single
-    point, which, else -1. n_alone: how many points are in this ball and no other that a ball's growth would not
-    replace (M,). n_gained: how many points in no ball would be in one without this centre (M,).
+    near: which k other centres are nearest to each (M, k). n_around: how many balls each point is in (N,). n_within,
+    n_wider: how many points each ball holds, and one that reaches to the next centre (M,). single: for a ball that
+    holds one point, which (M,). n_alone, n_gained: how many points would leave the union of the balls without this
+    centre, and how many would enter it (M,). change_squared: the sum over points of n_around's squared change (M,).
     """
 
     near: Tensor
     n_around: Tensor
     n_within: Tensor
     n_wider: Tensor
-    alone: Tensor
+    single: Tensor
     n_alone: Tensor
     n_gained: Tensor
+    change_squared: Tensor
 
     @staticmethod
     def of(points: Tensor, centres: Tensor, k: int, strict: bool) -> _Balls:
         near = _nearest(centres, None, k + 1)
         radii, wider = near.squares[:, k - 1], near.squares[:, k]
         n_around = torch.zeros(len(points), dtype=torch.int64, device=points.device)
-        n_within, n_wider, n_alone, n_gained = (n_around.new_zeros(len(centres)) for _ in range(4))
-        alone = n_around.new_full((len(centres),), -1)
+        n_within, n_wider, n_alone, n_gained, squared = (n_around.new_zeros(len(centres)) for _ in range(5))
+        single = torch.zeros_like(n_within)
         for start in range(0, len(points), ROWS):
             d = squared_distances(points[start : start + ROWS], centres)
             within, reached = inside(d, radii, strict), inside(d, wider, strict)
@@ -94,37 +82,41 @@ class _Balls:
             n_around[start : start + ROWS] = count
             n_within += within.sum(0)
             n_wider += reached.sum(0)
-            alone = torch.where(within.any(0), start + within.int().argmax(0), alone)
+            single = torch.where(within.any(0), start + within.int().argmax(0), single)
             # Without centre r the balls of those that had r among their k nearest grow by one rank.
-            few = count <= 1
-            grown = (reached & ~within)[few].int()
-            gains = torch.zeros_like(grown)
+            grown, gains = (reached & ~within).int(), torch.zeros_like(within, dtype=torch.int32)
             for j in range(k):
                 gains.index_add_(1, near.rows[:, j], grown)
-            n_gained += ((gains > 0) & (count[few] == 0)[:, None]).sum(0)
-            n_alone += (within[few] & (gains == 0)).sum(0)
-        return _Balls(near.rows[:, :k], n_around, n_within, n_wider, alone, n_alone, n_gained)
+            squared += (within.int() - gains).square().sum(0)
+            n_alone += (within & (count == 1)[:, None] & (gains == 0)).sum(0)
+            n_gained += ((count == 0)[:, None] & (gains > 0)).sum(0)
+        return _Balls(near.rows[:, :k], n_around, n_within, n_wider, single, n_alone, n_gained, squared)
 
     def share(self) -> Influence:
         """Of the share of points in any ball."""
         votes = (self.n_around > 0).double()
-        n, m = len(votes), len(self.n_within)
-        by_centre = (m - 1) * (self.n_alone - self.n_gained).double() / n
-        return Influence(float(votes.mean()), n, votes, m, by_centre)
+        return self._mean(votes, self.n_alone - self.n_gained, self.n_alone + self.n_gained)
 
     def density(self, k: int) -> Influence:
         """Of the mean number of balls about a point, over k."""
-        n, m = len(self.n_around), len(self.n_within)
         lost = self.n_within - self._credited(self.n_wider - self.n_within)
-        by_centre = (m - 1) * lost.double() / (n * k)
-        return Influence(float(self.n_around.double().mean()) / k, n, self.n_around.double() / k, m, by_centre)
+        return self._mean(self.n_around.double() / k, lost.double() / k, self.change_squared.double() / k**2)
+
+    def _mean(self, votes: Tensor, lost: Tensor, squared: Tensor) -> Influence:
+        """Of the mean vote, from the sums over points of what a vote loses without each centre, and of its square.
+
+        Each is a mean over independent points, so its own variance is known, and how much noise that is.
+        """
+        n, m = len(votes), len(lost)
+        noise = (squared.double() / n - (lost / n).square()) / (n - 1)
+        return Influence(float(votes.mean()), n, votes, m, (m - 1) * lost.double() / n,
+                         noise=(0.0, (m - 1) ** 2 * float(noise.mean()) / m))  # fmt: skip
 
     def coverage(self) -> Influence:
         """Of the share of balls that hold a point."""
         n, m = len(self.n_around), len(self.n_within)
         covered = self.n_within > 0
-        single = self.alone[self.n_within == 1]
-        by_point = (n - 1) * torch.bincount(single, minlength=n).double() / m
+        by_point = (n - 1) * torch.bincount(self.single[self.n_within == 1], minlength=n).double() / m
         gained = self._credited((self.n_wider > 0).long() - covered.long())
         value = covered.double().mean()
         without = (covered.sum() - covered.long() + gained).double() / (m - 1)

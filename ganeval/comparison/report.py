@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scipy.special import ndtri
 
 from ganeval.columns import fact, table
-from ganeval.comparison.difference import Difference
+from ganeval.comparison.differences import Difference
 from ganeval.registry import Metric
 from ganeval.report import ExtractorInfo
 from ganeval.report.tables import BEST, escaped, number, set_of, sharing

@@ -37,11 +37,11 @@ def potentials(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _shortest(steps: np.ndarray) -> np.ndarray:
     """min over j, and over paths, of the length from j to each i, where steps[i, j] is one step (Bellman and Ford)."""
-    lengths = np.zeros(len(steps))
+    lengths, rounding = np.zeros(len(steps)), 1e-12 * np.abs(steps).max()
     # Without negative cycles, as in an optimum, n rounds are enough; what changes after them is rounding.
     for _ in range(len(steps)):
         shorter = np.minimum(lengths, (steps + lengths).min(1))
-        if np.allclose(shorter, lengths, rtol=0, atol=1e-12 * abs(steps).max()):
+        if (lengths - shorter).max() <= rounding:
             break
         lengths = shorter
     return lengths
