@@ -107,7 +107,7 @@ def compare_sets(
     one, two = (
         extract_side(side, net, settings, side.info.source, by_content=not paired) for side in (one, two)
     )  # fmt: skip
-    x, y, data = one.features, two.features, real.data
+    x, y, data = one.features, two.features, real.data if isinstance(real.data, Moments) else real.features
     _check(one, two, real)
     info = ExtractorInfo(
         net.name if net else "features", x.fingerprint, x.pooled.shape[1], net.weights_sha256 if net else None,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -40,7 +39,9 @@ def by_jackknife(name: str, fake: Tensor, real: Tensor, *, k: int, strict: bool 
     if name == "recall":
         return _exchanged(_Balls.of(real, fake, k, strict).share())
     balls = _Balls.of(fake, real, k, strict)
-    return {"precision": balls.share, "density": partial(balls.density, k), "coverage": balls.coverage}[name]()
+    if name == "precision":
+        return balls.share()
+    return balls.density(k) if name == "density" else balls.coverage()
 
 
 def _exchanged(share: Influence) -> Influence:

@@ -40,8 +40,8 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "shift 1 pixel": lambda x: torch.roll(x, 1, 3),
 }
 NULLS = {"nothing": None, "both noise 0.3": "noise 0.3", "both shifted": None, "mirrored": None}
-"""A and B are made alike, of real images or of bad ones; the last two of Gaussians alone, whose means are shifted by one
-and the same vector, or by two opposite ones: then they are no more alike, but equally good."""
+"""A and B are made alike, of real images or of bad ones; the last two of Gaussians alone, whose means are shifted by
+one and the same vector, or by two opposite ones: then they are no more alike, but equally good."""
 POWER = ("A lacks 5% of a class", "A lacks half of a class", "A lacks a class", "A noise 0.05", "A noise 0.1",
          "A shift 1 pixel")  # fmt: skip
 
