@@ -81,9 +81,7 @@ def choose_extractor(settings: Settings, fake: Side, real: Side | None) -> tuple
     return name, reason
 
 
-def extract_side(
-    side: Side, net: Extractor | None, settings: Settings, label: str, *, by_content: bool = True
-) -> Side:
+def extract_side(side: Side, net: Extractor | None, settings: Settings, label: str, *, by_content: bool = True) -> Side:
     """The side with its images replaced by their features, rows in the order of the images' digests.
 
     by_content=False leaves them in the order of their names.

@@ -214,9 +214,7 @@ def _centred(mean_square: float, rows: Tensor, columns: Tensor) -> float:
     return max(0.0, mean_square - float(rows.square().mean() + columns.square().mean() - rows.mean() ** 2))
 
 
-def kernel_sums(
-    x: Tensor, y: Tensor, kernel: Pairwise, in_x: Tensor | None = None, in_y: Tensor | None = None
-) -> Sums:
+def kernel_sums(x: Tensor, y: Tensor, kernel: Pairwise, in_x: Tensor | None = None, in_y: Tensor | None = None) -> Sums:
     """in_x (subsets, N) and in_y (subsets, M), bool: which rows are in each subset; None for no subsets."""
     in_x = x.new_zeros((0, len(x)), dtype=torch.bool) if in_x is None else in_x
     in_y = y.new_zeros((0, len(y)), dtype=torch.bool) if in_y is None else in_y
