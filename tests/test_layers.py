@@ -12,9 +12,9 @@ ROOT = Path(ganeval.__file__).parent
 # A module may import from its own row and from the rows above it.
 LAYERS = [
     {"errors", "files", "columns", "datasets", "pages"},
-    {"types", "registry", "intervals"},
+    {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
-    {"images", "features", "cache", "reference"},
+    {"images", "features", "cache", "reference", "sides"},
     {"collapse"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
     {"listing", "doctor", "demo"},

@@ -10,21 +10,15 @@ from typing import TYPE_CHECKING, Any
 from ganeval.collapse import CollapseReport
 from ganeval.evaluate import Scored
 from ganeval.registry import Metric
+from ganeval.sides import SetInfo
 from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ganeval.report.gallery import Gallery
+
 SCHEMA = "ganeval.score/1"
-
-
-@dataclass(frozen=True)
-class SetInfo:
-    """A set of images as the report names it: where it came from, how many, and the sha256 of its content."""
-
-    source: str
-    n: int | None
-    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,7 @@ class ScoreReport:
     """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well.
 
     collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
+    gallery: the pictures of `to_html`, None unless asked for; no part of the document.
     """
 
     samples: SetInfo
@@ -69,6 +64,7 @@ class ScoreReport:
     by_class: dict[str, ClassScores] = field(default_factory=dict)
     treatments: dict[str, dict[str, int]] = field(default_factory=dict)
     collapse: CollapseReport | None = None
+    gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
         return self.metrics[name].estimate
@@ -137,6 +133,12 @@ class ScoreReport:
         from ganeval.report.tables import text
 
         return text([self])
+
+    def to_html(self) -> str:
+        """One page that needs no other file: verdicts, numbers, and pictures where the score kept a `gallery`."""
+        from ganeval.report.html import page
+
+        return page([self])
 
 
 def _finite(value: Any) -> Any:

@@ -41,14 +41,14 @@ def rows(report: ScoreReport) -> Iterator[tuple[str, ...]]:
         yield (report.title(scored.metric), *cells(scored.estimate), BEST[scored.metric.better])
 
 
-def _wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
+def wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
     """Header and rows for several reports: a row a sample set, a column a metric."""
     first = reports[0]
     names = [name for name in first.metrics if all(name in report.metrics for report in reports)]
     header = ["samples", "n", *(first.title(first.metrics[name].metric) for name in names)]
     body = [
         [label, str(report.samples.n), *(cells(report[name])[0] for name in names)]
-        for label, report in zip(_short([r.samples.source for r in reports]), reports, strict=True)
+        for label, report in zip(short([r.samples.source for r in reports]), reports, strict=True)
     ]
     if any(report.collapse for report in reports):
         header.append("collapse")
@@ -57,7 +57,7 @@ def _wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
     return header, body
 
 
-def _short(sources: list[str]) -> list[str]:
+def short(sources: list[str]) -> list[str]:
     """The last part of each path where that tells them apart, else the whole."""
     names = [Path(source).name or source for source in sources]
     return names if len(set(names)) == len(names) else sources
@@ -70,26 +70,26 @@ def text(reports: Sequence[ScoreReport]) -> str:
     if first.reference:
         context.append(("reference", _set(first.reference.source, first.reference.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
-    body = blocks(*_wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
+    body = blocks(*wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
     notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
-    notes += [("options", _conventions(first))]
-    notes += [("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
-    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in _sharing(first.skipped).items()]
+    notes += [("options", conventions(first))]
+    notes += [("images", f"{side}: {treated(counts)}") for side, counts in first.treatments.items() if counts]
+    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in sharing(first.skipped).items()]
     lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _conventions(report: ScoreReport) -> str:
+def conventions(report: ScoreReport) -> str:
     """The options that papers differ in."""
     texts = {}
     for name, scored in report.metrics.items():
         options = {k: v for k, v in scored.options.items() if k != "seed" and v not in (None, False)}
         if options:
             texts[name] = ", ".join(f"{k}={v}" for k, v in options.items())
-    return "; ".join(f"{', '.join(names)} {options}" for options, names in _sharing(texts).items())
+    return "; ".join(f"{', '.join(names)} {options}" for options, names in sharing(texts).items())
 
 
-def _sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
+def sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
     """{text: the names that have it}: what several share is said once."""
     shared: dict[str, list[str]] = {}
     for name, said in texts.items():
@@ -101,7 +101,7 @@ def _set(source: str, n: int | None) -> str:
     return f"{source} ({'unknown n' if n is None else f'{n:,} images'})"
 
 
-def _treated(counts: dict[str, int]) -> str:
+def treated(counts: dict[str, int]) -> str:
     return "; ".join(f"{n:,} {what}" for what, n in counts.items())
 
 
@@ -132,7 +132,7 @@ def _classes(report: ScoreReport) -> list[str]:
 def _grid(reports: Sequence[ScoreReport]) -> tuple[Sequence[str], list[Sequence[str]]]:
     if len(reports) == 1:
         return HEADER, list(rows(reports[0]))
-    header, body = _wide(reports)
+    header, body = wide(reports)
     return header, list(body)
 
 

@@ -1,0 +1,93 @@
+"""What a report shows besides numbers: pictures by row, and both feature sets in a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.collapse import CollapseReport
+from ganeval.report.pictures import Tile, thumbnails
+from ganeval.sides import Side
+from ganeval.types import Features
+
+SHOWN = 64
+POINTS = 1000
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Features of both sets, (N, 2) and (M, 2), on the first two principal axes of the real ones.
+
+    share: the part of the real images' variance that lies in the plane.
+    """
+
+    fake: Tensor
+    real: Tensor
+    share: float
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Thumbnails by row of the features; empty where a set was given as features or statistics.
+
+    fake_grid, real_grid: the rows drawn at random to show what each set looks like.
+    """
+
+    fake: Mapping[int, Tile] = field(default_factory=dict)
+    real: Mapping[int, Tile] = field(default_factory=dict)
+    fake_grid: tuple[int, ...] = ()
+    real_grid: tuple[int, ...] = ()
+    plane: Plane | None = None
+
+
+def collect(fake: Side, real: Side | None, collapse: CollapseReport | None, seed: int) -> Gallery:
+    """The pictures that a verdict names, a random SHOWN of each set, and the plane."""
+    named_fake = [row for i, j, _ in collapse.duplicates for row in (i, j)] if collapse else []
+    named_real = [row for mode in collapse.missing for row in mode.examples] if collapse else []
+    fake_grid, real_grid = _draw(fake, seed), _draw(real, seed)
+    reference = real.data if real and isinstance(real.data, Features) else None
+    return Gallery(
+        _tiles(fake, [*fake_grid, *named_fake]),
+        _tiles(real, [*real_grid, *named_real]),
+        fake_grid,
+        real_grid,
+        None if reference is None else project(fake.features.pooled, reference.pooled, seed),
+    )
+
+
+def _draw(side: Side | None, seed: int) -> tuple[int, ...]:
+    if side is None or side.images is None:
+        return ()
+    n = len(side.features)
+    return tuple(np.random.default_rng(seed).permutation(n)[:SHOWN].tolist())
+
+
+def _tiles(side: Side | None, rows: Iterable[int]) -> dict[int, Tile]:
+    if side is None or side.images is None or side.features.survey is None:
+        return {}
+    return thumbnails(side.images, side.features.survey, dict.fromkeys(rows))
+
+
+def project(fake: Tensor, real: Tensor, seed: int) -> Plane | None:
+    """Features (N, D) and (M, D) in the plane of the real ones' largest variance, a random POINTS of each.
+
+    The axes are those of the real images shown (principal components by the singular value decomposition).
+    None where there is no plane: under three real images, one dimension, no variance, NaN.
+    """
+    random = np.random.default_rng(seed)
+    some_fake, some_real = (rows[random.permutation(len(rows))[:POINTS]].cpu().double() for rows in (fake, real))
+    if min(some_real.shape[0] - 1, some_real.shape[1]) < 2 or not (some_fake.isfinite().all() and some_real.isfinite().all()):
+        return None
+    mean = some_real.mean(0)
+    _, sizes, axes = torch.linalg.svd(some_real - mean, full_matrices=False)
+    variances = sizes.square()
+    if not variances[0] > 0:
+        return None
+    # The decomposition leaves the signs of the axes open.
+    plane = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(1, keepdim=True)).sign()
+    share = float(variances[:2].sum() / variances.sum())
+    return Plane((some_fake - mean) @ plane.T, (some_real - mean) @ plane.T, share)

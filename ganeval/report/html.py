@@ -1,0 +1,172 @@
+"""Score reports as one HTML file that needs no network and no JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from ganeval.pages import data_uri, environment
+from ganeval.report import figures
+from ganeval.report.gallery import Gallery
+from ganeval.report.headlines import headlines
+from ganeval.report.pictures import Tile, encoded
+from ganeval.report.tables import BEST, cells, conventions, number, sharing, short, treated, wide
+
+if TYPE_CHECKING:
+    from ganeval.collapse import Mode
+    from ganeval.evaluate import Scored
+    from ganeval.pages.axes import Axis
+    from ganeval.report import ScoreReport
+
+SHARES = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "coverage", "ndb"}
+"""Metrics that lie in [0, 1], and are drawn there."""
+
+IDEAL = {"lower": 0.0, "half": 0.5}
+
+
+def page(reports: Sequence[ScoreReport], command: str | None = None) -> str:
+    """The page of one report or several. command: how it was made, as typed.
+
+    Pictures come from each report's gallery; without one the page says how to have them.
+    """
+    names = short([report.samples.source for report in reports])
+    axes = {
+        name: figures.span([report[name] for report in reports if name in report.metrics], name in SHARES)
+        for name in {name: None for report in reports for name in report.metrics}
+    }
+    header, body = wide(reports)
+    template = environment(Path(__file__).parent / "templates").get_template("report.html.jinja")
+    return template.render(
+        sets=[_set(report, name, i, axes) for i, (report, name) in enumerate(zip(reports, names, strict=True), 1)],
+        header=[_minus(cell) for cell in header],
+        body=[[_minus(cell) for cell in row] for row in body],
+        reference=reports[0].reference,
+        command=command,
+    )
+
+
+def _set(report: ScoreReport, name: str, i: int, axes: Mapping[str, Axis]) -> dict[str, Any]:
+    """What the page says of one sample set."""
+    gallery = report.gallery or Gallery()
+    modes = report.collapse.modes if report.collapse else ()
+    histogram, drawn = figures.histogram(modes)
+    return {
+        "id": f"set-{i}", "name": name, "report": report, "headlines": headlines(report),
+        "grids": [grid for grid in (
+            _grid("samples", gallery.fake, gallery.fake_grid, report.samples.n),
+            _grid("reference", gallery.real, gallery.real_grid, report.reference and report.reference.n),
+        ) if grid["tiles"]],
+        "no_pictures": _no_pictures(report),
+        "metrics": [_metric(report, key, scored, axes[key]) for key, scored in report.metrics.items()],
+        "missing": [_mode(mode, gallery.real) for mode in (report.collapse.missing if report.collapse else ())],
+        "pairs": _pairs(report, gallery),
+        "histogram": Markup(histogram), "drawn": drawn, "classes": sum(1 for m in modes if m.n_fake or m.n_real),
+        "plane": gallery.plane and Markup(figures.plane(gallery.plane)), "share": gallery.plane and gallery.plane.share,
+        "points": gallery.plane and (len(gallery.plane.fake), len(gallery.plane.real)),
+        "skipped": [(", ".join(names), reason) for reason, names in sharing(report.skipped).items()],
+        "classes_apart": _classes(report),
+        "protocol": _protocol(report),
+    }  # fmt: skip
+
+
+def _no_pictures(report: ScoreReport) -> str:
+    if report.gallery is None:
+        return "This report was made without pictures: score with gallery=True, or with --html on the command line."
+    return "" if report.gallery.fake else "The samples were given as features: there are no pictures of them."
+
+
+def _tile(tile: Tile | None) -> dict[str, Any] | None:
+    if tile is None:
+        return None
+    _, height, width = tile.pixels.shape
+    return {"uri": data_uri(*encoded(tile)), "name": tile.name, "width": width, "height": height}
+
+
+def _tiles(tiles: Mapping[int, Tile], rows: Iterable[int]) -> list[dict[str, Any]]:
+    return [shown for row in rows if (shown := _tile(tiles.get(row)))]
+
+
+def _grid(what: str, tiles: Mapping[int, Tile], rows: Sequence[int], n: int | None) -> dict[str, Any]:
+    said = f"all {n:,}" if n == len(rows) else f"{len(rows)} of {n or 0:,}, drawn at random"
+    return {"what": what, "said": said, "tiles": _tiles(tiles, rows)}
+
+
+def _metric(report: ScoreReport, key: str, scored: Scored, across: Axis) -> dict[str, Any]:
+    estimate = scored.estimate
+    value, error, low_high = cells(estimate)
+    bounded = key in SHARES or estimate.interval is not None
+    drawable = bounded and across.low <= estimate.value <= across.high
+    return {
+        "key": key, "title": report.title(scored.metric), "raw": estimate.value, "value": _minus(value),
+        "error": error.replace("-", "–") if error == "-" else error,
+        "interval": "–" if low_high == "-" else _minus(low_high.strip("[]").replace(", ", " to ")),
+        "best": BEST[scored.metric.better], "why": estimate.details.get("no_interval", ""),
+        "bar": Markup(figures.interval(estimate, across, IDEAL.get(scored.metric.better))) if drawable else "",
+    }  # fmt: skip
+
+
+def _minus(said: str) -> str:
+    """A true minus before a number."""
+    return " ".join(f"−{part[1:]}" if part[0] == "-" and part[1:2].isdigit() else part for part in said.split(" ") if part)
+
+
+def _mode(mode: Mode, tiles: Mapping[int, Tile]) -> dict[str, Any]:
+    return {
+        "name": mode.name, "kind": mode.kind, "n_fake": mode.n_fake, "n_real": mode.n_real,
+        "ratio": f"{mode.ratio:.2f}", "p_value": None if mode.p_value is None else f"{mode.p_value:.2g}",
+        "tiles": _tiles(tiles, mode.examples),
+    }  # fmt: skip
+
+
+def _pairs(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
+    """The nearest pairs of fakes that have pictures."""
+    if report.collapse is None:
+        return []
+    limit = report.collapse.support.distance
+    return [
+        {"tiles": _tiles(gallery.fake, (i, j)), "distance": number(distance), "copy": distance <= limit}
+        for i, j, distance in report.collapse.duplicates
+        if i in gallery.fake and j in gallery.fake
+    ]
+
+
+def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]] | None:
+    """The scores of each class apart."""
+    if not report.by_class:
+        return None
+    found = report.by_class.values()
+    names = [name for name in report.metrics if any(name in scores.metrics for scores in found)]
+    header = ["class", "n", "n ref", *(report.title(report.metrics[name].metric) for name in names)]
+    return header, [
+        [
+            name, f"{s.n_fake:,}", f"{s.n_real:,}",
+            *(_minus(cells(s.metrics[m].estimate)[0]) if m in s.metrics else "–" for m in names),
+        ]
+        for name, s in report.by_class.items()
+    ]  # fmt: skip
+
+
+def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
+    """How the numbers were made: what a reader needs to make them again."""
+    extractor, reference = report.extractor, report.reference
+    weights = extractor.weights_sha256 and f"{extractor.weights_sha256} ({'' if extractor.verified else 'not '}verified)"
+    facts = [
+        ("samples", report.samples.source), ("samples, n", _count(report.samples.n)),
+        ("samples, sha256", report.samples.sha256),
+        *((("reference", reference.source), ("reference, n", _count(reference.n)),
+           ("reference, sha256", reference.sha256)) if reference else (("reference", "none"),)),
+        ("extractor", f"{extractor.name} ({extractor.reason})"), ("fingerprint", extractor.fingerprint),
+        ("features", f"{extractor.dim:,}"), ("weights, sha256", weights), ("precision", extractor.precision),
+        ("options", conventions(report)), ("seed", str(report.seed)),
+        *((f"images, {side}", treated(counts)) for side, counts in report.treatments.items() if counts),
+        *report.environment.items(),
+        ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in report.seconds.items())),
+    ]  # fmt: skip
+    return [(key, value) for key, value in facts if value]
+
+
+def _count(n: int | None) -> str:
+    return "unknown" if n is None else f"{n:,}"
