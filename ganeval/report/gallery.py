@@ -80,7 +80,9 @@ def project(fake: Tensor, real: Tensor, seed: int) -> Plane | None:
     """
     random = np.random.default_rng(seed)
     some_fake, some_real = (rows[random.permutation(len(rows))[:POINTS]].cpu().double() for rows in (fake, real))
-    if min(some_real.shape[0] - 1, some_real.shape[1]) < 2 or not (some_fake.isfinite().all() and some_real.isfinite().all()):
+    if min(some_real.shape[0] - 1, some_real.shape[1]) < 2 or not (
+        some_fake.isfinite().all() and some_real.isfinite().all()
+    ):
         return None
     mean = some_real.mean(0)
     _, sizes, axes = torch.linalg.svd(some_real - mean, full_matrices=False)

@@ -74,9 +74,9 @@ def _collapse(report: ScoreReport) -> Headline:
     because = list(found.reasons[:REASONS])
     if len(found.reasons) > REASONS:
         because.append(f"and {len(found.reasons) - REASONS} more, below")
-    if text := found.minimum_detectable.get("text"):
-        because.append(f"with this many images {text}")
     alarm = found.verdict in ("collapsed", "suspected")
+    if not alarm and (text := found.minimum_detectable.get("text")):
+        because.append(f"with this many images {text}")
     return Headline("Mode collapse?", FOUND[found.verdict] + kinds, because, alarm)
 
 

@@ -57,7 +57,7 @@ def _set(report: ScoreReport, name: str, i: int, axes: Mapping[str, Axis]) -> di
         "id": f"set-{i}", "name": name, "report": report, "headlines": headlines(report),
         "grids": [grid for grid in (
             _grid("samples", gallery.fake, gallery.fake_grid, report.samples.n),
-            _grid("reference", gallery.real, gallery.real_grid, report.reference and report.reference.n),
+            _grid("reference", gallery.real, gallery.real_grid, report.reference.n if report.reference else None),
         ) if grid["tiles"]],
         "no_pictures": _no_pictures(report),
         "metrics": [_metric(report, key, scored, axes[key]) for key, scored in report.metrics.items()],
@@ -110,7 +110,9 @@ def _metric(report: ScoreReport, key: str, scored: Scored, across: Axis) -> dict
 
 def _minus(said: str) -> str:
     """A true minus before a number."""
-    return " ".join(f"−{part[1:]}" if part[0] == "-" and part[1:2].isdigit() else part for part in said.split(" ") if part)
+    return " ".join(
+        f"−{part[1:]}" if part[0] == "-" and part[1:2].isdigit() else part for part in said.split(" ") if part
+    )
 
 
 def _mode(mode: Mode, tiles: Mapping[int, Tile]) -> dict[str, Any]:
@@ -152,7 +154,9 @@ def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]] | None:
 def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
     """How the numbers were made: what a reader needs to make them again."""
     extractor, reference = report.extractor, report.reference
-    weights = extractor.weights_sha256 and f"{extractor.weights_sha256} ({'' if extractor.verified else 'not '}verified)"
+    weights = (
+        extractor.weights_sha256 and f"{extractor.weights_sha256} ({'' if extractor.verified else 'not '}verified)"
+    )
     facts = [
         ("samples", report.samples.source), ("samples, n", _count(report.samples.n)),
         ("samples, sha256", report.samples.sha256),
@@ -163,6 +167,8 @@ def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
         ("options", conventions(report)), ("seed", str(report.seed)),
         *((f"images, {side}", treated(counts)) for side, counts in report.treatments.items() if counts),
         *report.environment.items(),
+        ("collapse could see", report.collapse and report.collapse.minimum_detectable.get("text")),
+        *(("collapse", note) for note in (report.collapse.notes if report.collapse else ())),
         ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in report.seconds.items())),
     ]  # fmt: skip
     return [(key, value) for key, value in facts if value]
