@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ganeval.report.tables import cells
+from ganeval.report.tables import cells, minus, spoken
 
 if TYPE_CHECKING:
     from ganeval.report import ScoreReport
@@ -44,13 +44,12 @@ def _closeness(report: ScoreReport) -> Headline:
     if name is None:
         return Headline("How close to the reference?", "Not measured", ["no metric was computed"])
     scored = report.metrics[name]
-    value, _, low_high = cells(scored.estimate)
+    value, low_high = minus(cells(scored.estimate)[0]), minus(spoken(scored.estimate))
     if report.reference is None:
         because = ["without a reference nothing says how close the samples are to real images"]
         return Headline("How good?", f"{report.title(scored.metric)} {value}", because)
     zero = "; 0 where both sets come from one distribution" if scored.metric.better == "lower" else ""
-    said = low_high.strip("[]").replace(", ", " to ")
-    because = [f"95% interval {said}{zero}" if scored.estimate.interval else f"no interval{zero}"]
+    because = [f"95% interval {low_high}{zero}" if scored.estimate.interval else f"no interval{zero}"]
     found = {key: report[key].value for key in ("precision", "recall", "one_nn_accuracy") if key in report.metrics}
     if {"precision", "recall"} <= found.keys():
         because.append(
@@ -84,4 +83,4 @@ def _trust(report: ScoreReport) -> Headline:
     n = len(report.warnings)
     answer = "No warnings" if not n else "One warning" if n == 1 else f"{n} warnings"
     because = report.warnings or ["nothing about these two sets speaks against the numbers"]
-    return Headline("Can the numbers be trusted?", answer, because, n > 0)
+    return Headline("Can the numbers be trusted?", answer, because)

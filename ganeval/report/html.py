@@ -13,7 +13,7 @@ from ganeval.report import figures
 from ganeval.report.gallery import Gallery
 from ganeval.report.headlines import headlines
 from ganeval.report.pictures import Tile, encoded
-from ganeval.report.tables import BEST, cells, conventions, number, sharing, short, treated, wide
+from ganeval.report.tables import BEST, cells, conventions, minus, number, sharing, short, spoken, treated, wide
 
 if TYPE_CHECKING:
     from ganeval.collapse import Mode
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SHARES = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "coverage", "ndb"}
 """Metrics that lie in [0, 1], and are drawn there."""
+
+VERDICTS = ("collapse", "memorised")
+"""Columns of the table of all sets that stand before the metrics."""
 
 IDEAL = {"lower": 0.0, "half": 0.5}
 
@@ -38,12 +41,14 @@ def page(reports: Sequence[ScoreReport], command: str | None = None) -> str:
         for name in {name: None for report in reports for name in report.metrics}
     }
     header, body = wide(reports)
+    order = sorted(range(len(header)), key=lambda i: i > 1 and header[i] not in VERDICTS)
     template = environment(Path(__file__).parent / "templates").get_template("report.html.jinja")
     return template.render(
         sets=[_set(report, name, i, axes) for i, (report, name) in enumerate(zip(reports, names, strict=True), 1)],
-        header=[_minus(cell) for cell in header],
-        body=[[_minus(cell) for cell in row] for row in body],
+        header=[header[i] for i in order],
+        body=[[minus(row[i]) for i in order] for row in body],
         reference=reports[0].reference,
+        real=reports[0].reference and short([reports[0].reference.source])[0],
         command=command,
     )
 
@@ -96,31 +101,30 @@ def _grid(what: str, tiles: Mapping[int, Tile], rows: Sequence[int], n: int | No
 
 def _metric(report: ScoreReport, key: str, scored: Scored, across: Axis) -> dict[str, Any]:
     estimate = scored.estimate
-    value, error, low_high = cells(estimate)
+    value, error, _ = cells(estimate)
     bounded = key in SHARES or estimate.interval is not None
     drawable = bounded and across.low <= estimate.value <= across.high
     return {
-        "key": key, "title": report.title(scored.metric), "raw": estimate.value, "value": _minus(value),
-        "error": error.replace("-", "–") if error == "-" else error,
-        "interval": "–" if low_high == "-" else _minus(low_high.strip("[]").replace(", ", " to ")),
+        "key": key, "title": report.title(scored.metric), "raw": estimate.value, "value": minus(value),
+        "error": "–" if error == "-" else error, "interval": minus(spoken(estimate)) if estimate.interval else "–",
         "best": BEST[scored.metric.better], "why": estimate.details.get("no_interval", ""),
         "bar": Markup(figures.interval(estimate, across, IDEAL.get(scored.metric.better))) if drawable else "",
     }  # fmt: skip
 
 
-def _minus(said: str) -> str:
-    """A true minus before a number."""
-    return " ".join(
-        f"−{part[1:]}" if part[0] == "-" and part[1:2].isdigit() else part for part in said.split(" ") if part
-    )
-
-
 def _mode(mode: Mode, tiles: Mapping[int, Tile]) -> dict[str, Any]:
     return {
         "name": mode.name, "kind": mode.kind, "n_fake": mode.n_fake, "n_real": mode.n_real,
-        "ratio": f"{mode.ratio:.2f}", "p_value": None if mode.p_value is None else f"{mode.p_value:.2g}",
+        "ratio": f"{mode.ratio:.2f}", "p_value": None if mode.p_value is None else _power(mode.p_value),
         "tiles": _tiles(tiles, mode.examples),
     }  # fmt: skip
+
+
+def _power(p_value: float) -> str:
+    """1.2e-19 as 1.2 × 10⁻¹⁹."""
+    digits, _, exponent = f"{p_value:.2g}".partition("e")
+    raised = str(int(exponent or 0)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digits} × 10{raised}" if exponent else digits
 
 
 def _pairs(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
@@ -129,7 +133,7 @@ def _pairs(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
         return []
     limit = report.collapse.support.distance
     return [
-        {"tiles": _tiles(gallery.fake, (i, j)), "distance": number(distance), "copy": distance <= limit}
+        {"tiles": _tiles(gallery.fake, (i, j)), "distance": number(distance), "near": distance <= limit}
         for i, j, distance in report.collapse.duplicates
         if i in gallery.fake and j in gallery.fake
     ]
@@ -145,7 +149,7 @@ def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]] | None:
     return header, [
         [
             name, f"{s.n_fake:,}", f"{s.n_real:,}",
-            *(_minus(cells(s.metrics[m].estimate)[0]) if m in s.metrics else "–" for m in names),
+            *(minus(cells(s.metrics[m].estimate)[0]) if m in s.metrics else "–" for m in names),
         ]
         for name, s in report.by_class.items()
     ]  # fmt: skip

@@ -6,6 +6,7 @@ One report is a row a metric; several reports are a row a sample set.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,16 @@ def cells(estimate: Estimate) -> tuple[str, str, str]:
     value, error, interval = estimate.value, estimate.std_error, estimate.interval
     low_high = "-" if interval is None else f"[{number(interval[0], error)}, {number(interval[1], error)}]"
     return number(value, error), "-" if error is None else number(error, error), low_high
+
+
+def spoken(estimate: Estimate) -> str:
+    """The interval as 'low to high'; a dash where there is none."""
+    return cells(estimate)[2].strip("[]").replace(", ", " to ")
+
+
+def minus(said: str) -> str:
+    """Text whose numbers have a true minus."""
+    return re.sub(r"(?<!\S)-(?=\d)", "−", said)
 
 
 def rows(report: ScoreReport) -> Iterator[tuple[str, ...]]:
