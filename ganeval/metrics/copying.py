@@ -95,7 +95,7 @@ def ct(
             z = rank_z(*(nearest(rows, inside, 1)[0][:, 0].cpu().numpy() for rows in (a, b)))
             counted.append({"z": z, "n_fake": len(a), "n_test": len(b), "n_train": len(inside)})
     if not counted:
-        raise GanevalError(f"ct needs more than {FEW} fakes in one of its {cells} cells; give more images or fewer cells")
+        raise GanevalError(f"ct needs more than {FEW} fakes in one of its {cells} cells; give more images")
     weights = np.array([cell["n_test"] for cell in counted]) / sum(cell["n_test"] for cell in counted)
     value = float(weights @ [cell["z"] for cell in counted])
     details = {
