@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ganeval.collapse import CollapseReport, collapse_test
     from ganeval.errors import GanevalError
     from ganeval.features import extract
+    from ganeval.memorisation import MemorisationReport, memorisation_test
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
     from ganeval.types import Estimate, Features, Moments
@@ -23,10 +24,12 @@ _HOMES = {
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
+    "MemorisationReport": "ganeval.memorisation",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
+    "memorisation_test": "ganeval.memorisation",
     "score": "ganeval.scoring",
 }
 
@@ -35,10 +38,12 @@ __all__ = [
     "Estimate",
     "Features",
     "GanevalError",
+    "MemorisationReport",
     "Moments",
     "ScoreReport",
     "collapse_test",
     "extract",
+    "memorisation_test",
     "score",
 ]
 

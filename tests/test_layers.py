@@ -15,7 +15,7 @@ LAYERS = [
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference", "sides"},
-    {"collapse"},
+    {"collapse", "memorisation"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
     {"listing", "doctor", "demo"},
     {"cli", "terminal", "__main__"},

@@ -172,6 +172,31 @@ def test_the_nearest_pairs_are_the_planted_copies(one: str) -> None:
     assert "All these 8 are copies" in one
 
 
+def test_copies_stand_beside_the_training_images_that_they_copy(root: Path) -> None:
+    """`whole` against itself as the training set, with held-out images as the reference."""
+    settings = Settings("classifier:digits", cache=False, gallery=True)
+    (report,) = score_each([root / "whole"], root / "real", settings, root / "whole")
+    assert headlines(report)[2].answer == "It copies"
+    assert headlines(report)[2].alarm
+    markup = report.to_html()
+    fakes, originals = pictures(markup, "a sample near"), pictures(markup, "the training image")
+    assert len(fakes) == len(originals) == 8
+    for (fake, pixels), (original, theirs) in zip(fakes, originals, strict=True):
+        assert fake == original, "the nearest training image of a file is that file"
+        assert np.array_equal(pixels, theirs)
+    assert markup.count("too close") == 8
+    (other,) = score_each([root / "half"], root / "real", settings, root / "whole")
+    for (fake, pixels), (original, _) in zip(
+        pictures(other.to_html(), "a sample near"), pictures(other.to_html(), "the training image"), strict=True
+    ):
+        assert Path(fake).is_relative_to(root / "half")
+        assert Path(original).is_relative_to(root / "whole")
+        assert np.array_equal(pixels, np.array(Image.open(fake).convert("RGB")))
+    (unseen,) = score_each([root / "whole"], None, settings, root / "whole")
+    assert headlines(unseen)[2].answer == "Not judged"
+    assert "not trained on" in headlines(unseen)[2].because[0]
+
+
 def test_rows_lead_to_their_images_past_bad_files_draws_and_the_cache(root: Path, tmp_path: Path) -> None:
     real = root / "real"
     for i, path in enumerate(sorted(real.rglob("*.png"))):
@@ -254,7 +279,8 @@ def test_several_sets_have_an_index_and_one_axis_for_each_metric(both: str) -> N
 
 def test_the_headlines_are_the_verdicts_in_words(reports: list[ScoreReport]) -> None:
     half, whole = (headlines(report) for report in reports)
-    assert [line.alarm for line in half] == [False, True, False]
+    assert [line.alarm for line in half] == [False, True, False, False]
+    assert (half[2].answer, half[2].because) == ("Not judged", ["no training set was given: name it with --train"])
     assert half[1].answer.startswith("Collapsed: dropped")
     assert whole[1].answer == "None found"
     assert any("would be seen missing" in reason for reason in whole[1].because)
@@ -262,7 +288,7 @@ def test_the_headlines_are_the_verdicts_in_words(reports: list[ScoreReport]) -> 
     assert half[0].answer.startswith("FD, debiased ")
     assert float(half[0].answer.split()[-1]) == pytest.approx(estimate.value, abs=estimate.std_error)
     trusted = replace(reports[0], warnings=[])
-    assert headlines(trusted)[2].answer == "No warnings"
+    assert headlines(trusted)[3].answer == "No warnings"
     assert headlines(replace(trusted, collapse=None, skipped={"collapse": "too few"}))[1].because == ["too few"]
 
 

@@ -30,6 +30,7 @@ GATE_FAILED = 1
 @click.command()
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
+@click.option("--train", metavar="TRAINSET", help="What the model was trained on: does it copy? REF must be held out.")
 @click.option(
     "--metric",
     "metrics",
@@ -53,15 +54,16 @@ GATE_FAILED = 1
 @click.option("--fail-if", "gates", multiple=True, metavar="EXPR", help="Exit 1 where it holds: 'fid>20'. Repeatable.")
 @click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
 def score(
-    samples: tuple[str, ...], reference: str | None, metrics: tuple[str, ...], settings: Settings, n: int | None,
-    seed: int, by_class: bool, form: str | None, output: Path | None, html: Path | None, gates: tuple[str, ...],
-    fail_on_collapse: bool, quiet: bool,
+    samples: tuple[str, ...], reference: str | None, train: str | None, metrics: tuple[str, ...], settings: Settings,
+    n: int | None, seed: int, by_class: bool, form: str | None, output: Path | None, html: Path | None,
+    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Score the images in SAMPLES: folders, zips, .npz, .npy or data set names.
 
     \b
     ganeval score ./samples --ref ./real
     ganeval score ./a ./b --ref mnist:test --metric fid --metric kid --format md
+    ganeval score ./samples --ref ./held_out --train ./train
     ganeval score ./samples --ref stats.npz --metric fid --fail-if 'fid>20'
     ganeval score ./samples --ref ./real --html report.html
     """
@@ -77,7 +79,7 @@ def score(
         collapse=True if fail_on_collapse else None,
         gallery=html is not None,
     )
-    reports = score_each(samples, reference, settings)
+    reports = score_each(samples, reference, settings, train)
     publish(_render(reports, form or form_of(output, "table")), output)
     if html:
         from ganeval.report.html import page

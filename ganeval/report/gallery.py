@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganeval.collapse import CollapseReport
+from ganeval.memorisation import MemorisationReport
 from ganeval.report.pictures import Tile, thumbnails
 from ganeval.sides import Side
 from ganeval.types import Features
@@ -39,20 +40,26 @@ class Gallery:
 
     fake: Mapping[int, Tile] = field(default_factory=dict)
     real: Mapping[int, Tile] = field(default_factory=dict)
+    train: Mapping[int, Tile] = field(default_factory=dict)
     fake_grid: tuple[int, ...] = ()
     real_grid: tuple[int, ...] = ()
     plane: Plane | None = None
 
 
-def collect(fake: Side, real: Side | None, collapse: CollapseReport | None, seed: int) -> Gallery:
-    """The pictures that a verdict names, a random SHOWN of each set, and the plane."""
-    named_fake = [row for i, j, _ in collapse.duplicates for row in (i, j)] if collapse else []
-    named_real = [row for mode in collapse.missing for row in mode.examples] if collapse else []
+def collect(
+    fake: Side, real: Side | None, train: Side | None, collapse: CollapseReport | None,
+    memorisation: MemorisationReport | None, seed: int,
+) -> Gallery:  # fmt: skip
+    """The pictures that the verdicts name, a random SHOWN of each set, and the plane."""
+    near = [row for i, j, _ in collapse.duplicates for row in (i, j)] if collapse else []
+    missing = [row for mode in collapse.missing for row in mode.examples] if collapse else []
+    copies = memorisation.pairs if memorisation else ()
     fake_grid, real_grid = _draw(fake, seed), _draw(real, seed)
     reference = real.data if real and isinstance(real.data, Features) else None
     return Gallery(
-        _tiles(fake, [*fake_grid, *named_fake]),
-        _tiles(real, [*real_grid, *named_real]),
+        _tiles(fake, [*fake_grid, *near, *(pair.fake for pair in copies)]),
+        _tiles(real, [*real_grid, *missing]),
+        _tiles(train, [pair.train for pair in copies]),
         fake_grid,
         real_grid,
         None if reference is None else project(fake.features.pooled, reference.pooled, seed),

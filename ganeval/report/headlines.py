@@ -15,6 +15,7 @@ FIRST = ("fid_debiased", "kid", "fid", "mmd", "emd", "inception_score", "vendi")
 """The metric that answers for closeness: the first of these with an interval, else the first that is there."""
 
 FOUND = {"none": "None found", "suspected": "Suspected", "collapsed": "Collapsed", "undetermined": "Can’t be told"}
+COPYING = {"none": "None found", "suspected": "Suspected", "copying": "It copies", "undetermined": "Can’t be told"}
 REASONS = 5
 
 
@@ -29,8 +30,8 @@ class Headline:
 
 
 def headlines(report: ScoreReport) -> list[Headline]:
-    """Closeness, collapse, trust."""
-    return [_closeness(report), _collapse(report), _trust(report)]
+    """Closeness, collapse, copying, trust."""
+    return [_closeness(report), _collapse(report), _copying(report), _trust(report)]
 
 
 def first_metric(report: ScoreReport) -> str | None:
@@ -77,6 +78,17 @@ def _collapse(report: ScoreReport) -> Headline:
     if not alarm and (text := found.minimum_detectable.get("text")):
         because.append(f"with this many images {text}")
     return Headline("Mode collapse?", FOUND[found.verdict] + kinds, because, alarm)
+
+
+def _copying(report: ScoreReport) -> Headline:
+    question, found = "Copies of training images?", report.memorisation
+    if found is None:
+        why = report.skipped.get("memorisation", "no training set was given: name it with --train")
+        return Headline(question, "Not judged", [why])
+    because = list(found.reasons)
+    if found.verdict == "none":
+        because.append(f"with this many images {found.minimum_detectable['text']}")
+    return Headline(question, COPYING[found.verdict], because, found.verdict in ("copying", "suspected"))
 
 
 def _trust(report: ScoreReport) -> Headline:

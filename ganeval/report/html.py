@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from ganeval.evaluate import Scored
     from ganeval.pages.axes import Axis
     from ganeval.report import ScoreReport
+    from ganeval.sides import SetInfo
 
-SHARES = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "coverage", "ndb"}
+SHARES = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "coverage", "ndb",
+          "authenticity"}  # fmt: skip
 """Metrics that lie in [0, 1], and are drawn there."""
 
 VERDICTS = ("collapse", "memorised")
 """Columns of the table of all sets that stand before the metrics."""
 
-IDEAL = {"lower": 0.0, "half": 0.5}
+IDEAL = {"lower": 0.0, "half": 0.5, "zero": 0.0}
 
 
 def page(reports: Sequence[ScoreReport], command: str | None = None) -> str:
@@ -67,7 +69,7 @@ def _set(report: ScoreReport, name: str, i: int, axes: Mapping[str, Axis]) -> di
         "no_pictures": _no_pictures(report),
         "metrics": [_metric(report, key, scored, axes[key]) for key, scored in report.metrics.items()],
         "missing": [_mode(mode, gallery.real) for mode in (report.collapse.missing if report.collapse else ())],
-        "pairs": _pairs(report, gallery),
+        "pairs": _pairs(report, gallery), "copies": _copies(report, gallery),
         "histogram": Markup(histogram), "drawn": drawn, "classes": sum(1 for m in modes if m.n_fake or m.n_real),
         "plane": gallery.plane and Markup(figures.plane(gallery.plane)), "share": gallery.plane and gallery.plane.share,
         "points": gallery.plane and (len(gallery.plane.fake), len(gallery.plane.real)),
@@ -83,15 +85,13 @@ def _no_pictures(report: ScoreReport) -> str:
     return "" if report.gallery.fake else "The samples were given as features: there are no pictures of them."
 
 
-def _tile(tile: Tile | None) -> dict[str, Any] | None:
-    if tile is None:
-        return None
+def _tile(tile: Tile) -> dict[str, Any]:
     _, height, width = tile.pixels.shape
     return {"uri": data_uri(*encoded(tile)), "name": tile.name, "width": width, "height": height}
 
 
 def _tiles(tiles: Mapping[int, Tile], rows: Iterable[int]) -> list[dict[str, Any]]:
-    return [shown for row in rows if (shown := _tile(tiles.get(row)))]
+    return [_tile(tiles[row]) for row in rows if row in tiles]
 
 
 def _grid(what: str, tiles: Mapping[int, Tile], rows: Sequence[int], n: int | None) -> dict[str, Any]:
@@ -139,6 +139,22 @@ def _pairs(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
     ]
 
 
+def _copies(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
+    """The fakes closest to a training image, each beside it."""
+    found = report.memorisation
+    if found is None:
+        return []
+    return [
+        {
+            "fake": _tile(gallery.fake[pair.fake]), "train": _tile(gallery.train[pair.train]),
+            "distance": number(pair.distance), "usual": number(pair.held_out_distance),
+            "near": found.verdict != "none" and pair.closeness <= found.copies.limit,
+        }
+        for pair in found.pairs
+        if pair.fake in gallery.fake and pair.train in gallery.train
+    ]  # fmt: skip
+
+
 def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]] | None:
     """The scores of each class apart."""
     if not report.by_class:
@@ -157,15 +173,13 @@ def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]] | None:
 
 def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
     """How the numbers were made: what a reader needs to make them again."""
-    extractor, reference = report.extractor, report.reference
+    extractor = report.extractor
     weights = (
         extractor.weights_sha256 and f"{extractor.weights_sha256} ({'' if extractor.verified else 'not '}verified)"
     )
     facts = [
-        ("samples", report.samples.source), ("samples, n", _count(report.samples.n)),
-        ("samples, sha256", report.samples.sha256),
-        *((("reference", reference.source), ("reference, n", _count(reference.n)),
-           ("reference, sha256", reference.sha256)) if reference else (("reference", "none"),)),
+        *_source("samples", report.samples), *_source("reference", report.reference),
+        *(_source("training set", report.train) if report.train else ()),
         ("extractor", f"{extractor.name} ({extractor.reason})"), ("fingerprint", extractor.fingerprint),
         ("features", f"{extractor.dim:,}"), ("weights, sha256", weights), ("precision", extractor.precision),
         ("options", conventions(report)), ("seed", str(report.seed)),
@@ -173,9 +187,17 @@ def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
         *report.environment.items(),
         ("collapse could see", report.collapse and report.collapse.minimum_detectable.get("text")),
         *(("collapse", note) for note in (report.collapse.notes if report.collapse else ())),
+        ("copying could show", report.memorisation and report.memorisation.minimum_detectable["text"]),
+        *(("copying", note) for note in (report.memorisation.notes if report.memorisation else ())),
         ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in report.seconds.items())),
     ]  # fmt: skip
     return [(key, value) for key, value in facts if value]
+
+
+def _source(what: str, info: SetInfo | None) -> list[tuple[str, str | None]]:
+    if info is None:
+        return [(what, "none")]
+    return [(what, info.source), (f"{what}, n", _count(info.n)), (f"{what}, sha256", info.sha256)]
 
 
 def _count(n: int | None) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import blocks, fact, rounded, table
-from ganeval.report.verdicts import in_short
+from ganeval.report.verdicts import copying_in_short, in_short
 from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
 
 HEADER = ("metric", "value", "std error", f"{LEVEL:.0%} interval", "best is")
-BEST = {"lower": "low", "higher": "high", "half": "0.5"}
+BEST = {"lower": "low", "higher": "high", "half": "0.5", "zero": "0"}
 
 
 def number(value: float, error: float | None = None) -> str:
@@ -65,6 +65,10 @@ def wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
         header.append("collapse")
         for line, report in zip(body, reports, strict=True):
             line.append(report.collapse.verdict if report.collapse else "-")
+    if any(report.memorisation for report in reports):
+        header.append("memorised")
+        for line, report in zip(body, reports, strict=True):
+            line.append(report.memorisation.verdict if report.memorisation else "-")
     return header, body
 
 
@@ -80,9 +84,12 @@ def text(reports: Sequence[ScoreReport]) -> str:
     context = [] if others else [("samples", _set(first.samples.source, first.samples.n))]
     if first.reference:
         context.append(("reference", _set(first.reference.source, first.reference.n)))
+    if first.train:
+        context.append(("train", _set(first.train.source, first.train.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
     body = blocks(*wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
     notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
+    notes += [] if others else [("memorised", copying_in_short(first.memorisation) if first.memorisation else "")]
     notes += [("options", conventions(first))]
     notes += [("images", f"{side}: {treated(counts)}") for side, counts in first.treatments.items() if counts]
     notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in sharing(first.skipped).items()]
