@@ -292,13 +292,14 @@ def test_the_headlines_are_the_verdicts_in_words(reports: list[ScoreReport]) -> 
     assert headlines(replace(trusted, collapse=None, skipped={"collapse": "too few"}))[1].because == ["too few"]
 
 
-def test_the_plane_is_that_of_the_principal_components() -> None:
+@pytest.mark.parametrize(("m", "dim"), [(700, 6), (40, 90)], ids=["more images", "more dimensions"])
+def test_the_plane_is_that_of_the_principal_components(m: int, dim: int) -> None:
     random = np.random.default_rng(0)
-    real = torch.from_numpy(random.normal(size=(700, 6)) * [9, 5, 1, 1, 1, 1] + 3)
-    fake = torch.from_numpy(random.normal(size=(1500, 6)))
+    real = torch.from_numpy(random.normal(size=(m, dim)) * [9, 5, *[1] * (dim - 2)] + 3)
+    fake = torch.from_numpy(random.normal(size=(1500, dim)))
     found = project(fake, real, seed=0)
     assert found is not None
-    assert (found.fake.shape, found.real.shape) == ((1000, 2), (700, 2))
+    assert (found.fake.shape, found.real.shape) == ((1000, 2), (m, 2))
     expected = PCA(2).fit(real.numpy())
     assert found.share == pytest.approx(expected.explained_variance_ratio_.sum())
     # In some order of the rows, and up to the axes' signs.
@@ -306,9 +307,32 @@ def test_the_plane_is_that_of_the_principal_components() -> None:
         assert np.allclose(np.sort(np.abs(ours.numpy())), np.sort(np.abs(theirs)))
     # The fakes go through the very same map: their centre, some three from the real one on each axis.
     assert np.allclose(found.fake.mean(0).abs(), np.abs(expected.transform(fake.numpy()).mean(0)), atol=0.15)
+
+
+def test_without_two_directions_there_is_no_plane() -> None:
+    random = np.random.default_rng(0)
+    fake, real = (torch.from_numpy(random.normal(size=(50, 4))) for _ in range(2))
+    assert project(fake, real, 0) is not None
     assert project(fake, real[:2], 0) is None
     assert project(fake, real * 0, 0) is None
+    assert project(fake, real * torch.tensor([1, 0, 0, 0]), 0) is None
+    assert project(fake[:, :1], real[:, :1], 0) is None
     assert project(fake * torch.nan, real, 0) is None
+
+
+def test_a_number_that_is_none_and_statistics_as_reference(root: Path, tmp_path: Path) -> None:
+    features = extract(root / "real", "pixels:4", cache=False).pooled.double().numpy()
+    np.savez(tmp_path / "stats.npz", mu=features.mean(0), sigma=np.cov(features.T))
+    settings = Settings("pixels:4", cache=False, gallery=True)
+    (report,) = score_each([root / "half"], tmp_path / "stats.npz", settings)
+    markup = report.to_html()
+    assert "moments alone" in markup
+    assert "unknown n of reference images" in markup
+    assert len(pictures(markup)) == 64
+    infinite = replace(report.metrics["fid"], estimate=Estimate(float("inf"), None, (1.0, float("nan"))))
+    markup = page([replace(report, metrics={"fid": infinite}), report])
+    assert ">inf</td>" in markup
+    assert "nan" not in "".join(re.findall("<svg.*?</svg>", markup, re.S))
 
 
 def widths(svg: str, kind: str) -> list[float]:

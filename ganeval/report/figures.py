@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ganeval.collapse import Mode
@@ -18,7 +19,7 @@ BAR = 190
 
 def span(estimates: Sequence[Estimate], share: bool) -> Axis:
     """The axis of one metric's intervals: 0 to 1 for a share, else from zero to just beyond all of them."""
-    ends = [end for estimate in estimates for end in (estimate.value, *(estimate.interval or ()))]
+    ends = [end for e in estimates for end in (e.value, *(e.interval or ())) if math.isfinite(end)]
     if share:
         return Axis(0, 1, 26, BAR - 34)
     low, high = min(0.0, *ends), max(0.0, *ends)

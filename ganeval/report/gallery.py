@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from scipy.linalg import eigh
 from torch import Tensor
 
 from ganeval.collapse import CollapseReport
@@ -17,6 +18,8 @@ from ganeval.types import Features
 
 SHOWN = 64
 POINTS = 1000
+ROUNDING = 1e-10
+"""A second axis with less than this part of the first one's variance is rounding."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +85,22 @@ def _tiles(side: Side | None, rows: Iterable[int]) -> dict[int, Tile]:
 def project(fake: Tensor, real: Tensor, seed: int) -> Plane | None:
     """Features (N, D) and (M, D) in the plane of the real ones' largest variance, a random POINTS of each.
 
-    The axes are those of the real images shown (principal components by the singular value decomposition).
-    None where there is no plane: under three real images, one dimension, no variance, NaN.
+    The axes are the first two principal components of the real images shown, by the eigenvectors of their covariance,
+    or of their inner products where they are fewer than the dimensions. None where there is no plane: under three real
+    images, one dimension, no variance, NaN.
     """
     random = np.random.default_rng(seed)
-    some_fake, some_real = (rows[random.permutation(len(rows))[:POINTS]].cpu().double() for rows in (fake, real))
-    if min(some_real.shape[0] - 1, some_real.shape[1]) < 2 or not (
-        some_fake.isfinite().all() and some_real.isfinite().all()
-    ):
+    x, y = (rows[random.permutation(len(rows))[:POINTS]].cpu().double().numpy() for rows in (fake, real))
+    size = min(y.shape)
+    if size < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
-    mean = some_real.mean(0)
-    _, sizes, axes = torch.linalg.svd(some_real - mean, full_matrices=False)
-    variances = sizes.square()
-    if not variances[0] > 0:
+    centred = y - y.mean(0)
+    products = centred.T @ centred if size == y.shape[1] else centred @ centred.T
+    variances, vectors = eigh(products, subset_by_index=[size - 2, size - 1])
+    if not variances[0] > ROUNDING * variances[1]:
         return None
-    # The decomposition leaves the signs of the axes open.
-    plane = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(1, keepdim=True)).sign()
-    share = float(variances[:2].sum() / variances.sum())
-    return Plane((some_fake - mean) @ plane.T, (some_real - mean) @ plane.T, share)
+    axes = vectors if size == y.shape[1] else centred.T @ vectors / np.sqrt(variances)
+    # The largest first; the decomposition leaves the signs open.
+    axes = axes[:, ::-1] * np.sign(axes[np.abs(axes).argmax(0), [0, 1]])[::-1]
+    share = float(variances.sum() / np.trace(products))
+    return Plane(torch.from_numpy((x - y.mean(0)) @ axes), torch.from_numpy(centred @ axes), share)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ganeval.pages import data_uri, environment
+from ganeval.pages import environment
 from ganeval.report import figures
+from ganeval.report.evidence import closest, grid, missing_mode, near_pairs
 from ganeval.report.gallery import Gallery
 from ganeval.report.headlines import headlines
-from ganeval.report.pictures import Tile, encoded
-from ganeval.report.tables import BEST, cells, conventions, minus, number, sharing, short, spoken, treated, wide
+from ganeval.report.tables import BEST, cells, conventions, minus, sharing, short, spoken, treated, wide
 
 if TYPE_CHECKING:
-    from ganeval.collapse import Mode
     from ganeval.evaluate import Scored
     from ganeval.pages.axes import Axis
     from ganeval.report import ScoreReport
@@ -62,14 +61,14 @@ def _set(report: ScoreReport, name: str, i: int, axes: Mapping[str, Axis]) -> di
     histogram, drawn = figures.histogram(modes)
     return {
         "id": f"set-{i}", "name": name, "report": report, "headlines": headlines(report),
-        "grids": [grid for grid in (
-            _grid("samples", gallery.fake, gallery.fake_grid, report.samples.n),
-            _grid("reference", gallery.real, gallery.real_grid, report.reference.n if report.reference else None),
-        ) if grid["tiles"]],
+        "grids": [shown for shown in (
+            grid("samples", gallery.fake, gallery.fake_grid, report.samples.n),
+            grid("reference", gallery.real, gallery.real_grid, report.reference.n if report.reference else None),
+        ) if shown["tiles"]],
         "no_pictures": _no_pictures(report),
         "metrics": [_metric(report, key, scored, axes[key]) for key, scored in report.metrics.items()],
-        "missing": [_mode(mode, gallery.real) for mode in (report.collapse.missing if report.collapse else ())],
-        "pairs": _pairs(report, gallery), "copies": _copies(report, gallery),
+        "missing": [missing_mode(mode, gallery.real) for mode in (report.collapse.missing if report.collapse else ())],
+        "pairs": near_pairs(report, gallery), "copies": closest(report, gallery),
         "histogram": Markup(histogram), "drawn": drawn, "classes": sum(1 for m in modes if m.n_fake or m.n_real),
         "plane": gallery.plane and Markup(figures.plane(gallery.plane)), "share": gallery.plane and gallery.plane.share,
         "points": gallery.plane and (len(gallery.plane.fake), len(gallery.plane.real)),
@@ -85,20 +84,6 @@ def _no_pictures(report: ScoreReport) -> str:
     return "" if report.gallery.fake else "The samples were given as features: there are no pictures of them."
 
 
-def _tile(tile: Tile) -> dict[str, Any]:
-    _, height, width = tile.pixels.shape
-    return {"uri": data_uri(*encoded(tile)), "name": tile.name, "width": width, "height": height}
-
-
-def _tiles(tiles: Mapping[int, Tile], rows: Iterable[int]) -> list[dict[str, Any]]:
-    return [_tile(tiles[row]) for row in rows if row in tiles]
-
-
-def _grid(what: str, tiles: Mapping[int, Tile], rows: Sequence[int], n: int | None) -> dict[str, Any]:
-    said = f"all {n:,}" if n == len(rows) else f"{len(rows)} of {n or 0:,}, drawn at random"
-    return {"what": what, "said": said, "tiles": _tiles(tiles, rows)}
-
-
 def _metric(report: ScoreReport, key: str, scored: Scored, across: Axis) -> dict[str, Any]:
     estimate = scored.estimate
     value, error, _ = cells(estimate)
@@ -110,49 +95,6 @@ def _metric(report: ScoreReport, key: str, scored: Scored, across: Axis) -> dict
         "best": BEST[scored.metric.better], "why": estimate.details.get("no_interval", ""),
         "bar": Markup(figures.interval(estimate, across, IDEAL.get(scored.metric.better))) if drawable else "",
     }  # fmt: skip
-
-
-def _mode(mode: Mode, tiles: Mapping[int, Tile]) -> dict[str, Any]:
-    return {
-        "name": mode.name, "kind": mode.kind, "n_fake": mode.n_fake, "n_real": mode.n_real,
-        "ratio": f"{mode.ratio:.2f}", "p_value": None if mode.p_value is None else _power(mode.p_value),
-        "tiles": _tiles(tiles, mode.examples),
-    }  # fmt: skip
-
-
-def _power(p_value: float) -> str:
-    """1.2e-19 as 1.2 × 10⁻¹⁹."""
-    digits, _, exponent = f"{p_value:.2g}".partition("e")
-    raised = str(int(exponent or 0)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{digits} × 10{raised}" if exponent else digits
-
-
-def _pairs(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
-    """The nearest pairs of fakes that have pictures."""
-    if report.collapse is None:
-        return []
-    limit = report.collapse.support.distance
-    return [
-        {"tiles": _tiles(gallery.fake, (i, j)), "distance": number(distance), "near": distance <= limit}
-        for i, j, distance in report.collapse.duplicates
-        if i in gallery.fake and j in gallery.fake
-    ]
-
-
-def _copies(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
-    """The fakes closest to a training image, each beside it."""
-    found = report.memorisation
-    if found is None:
-        return []
-    return [
-        {
-            "fake": _tile(gallery.fake[pair.fake]), "train": _tile(gallery.train[pair.train]),
-            "distance": number(pair.distance), "usual": number(pair.held_out_distance),
-            "near": found.verdict != "none" and pair.closeness <= found.copies.limit,
-        }
-        for pair in found.pairs
-        if pair.fake in gallery.fake and pair.train in gallery.train
-    ]  # fmt: skip
 
 
 def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]] | None:
