@@ -84,7 +84,7 @@ BAD: dict[str, Callable[[Tensor], Tensor]] = {
     "contrast x 0.8": lambda x: _bytes(x.float().mean((1, 2, 3), keepdim=True) / 255 * 0.2 + 0.8 * x / 255),
     "pure noise": lambda x: torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).mul(255).byte(),
 }
-COLLAPSED = ("support 50", "no 3", "only 3")
+COLLAPSED = ("support 50", "no 3")
 KINDS = ("real", *(f"{share} {how}" for how in COPIED for share in SHARES), *BAD, *COLLAPSED, "two averaged", "GAN")
 
 
@@ -134,8 +134,8 @@ def plant(name: str, extractor: str, kind: str, order: np.ndarray, n: int, rando
     threes = pixels(name, 1)[1].numpy()[order] == 3
     if kind == "support 50":
         order = random.choice(order[:50], n)
-    elif kind in ("no 3", "only 3"):
-        order = order[threes == (kind == "only 3")]
+    elif kind == "no 3":
+        order = order[~threes]
     return features(name, extractor, kind if kind in BAD else "test")[torch.from_numpy(order[:n])]
 
 
