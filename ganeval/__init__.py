@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from ganeval.comparison import ComparisonReport, compare
     from ganeval.errors import GanevalError
     from ganeval.features import extract
+    from ganeval.memorisation import MemorisationReport, memorisation_test
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
+    from ganeval.streaming import Stream
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
@@ -25,11 +27,14 @@ _HOMES = {
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
+    "MemorisationReport": "ganeval.memorisation",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
+    "Stream": "ganeval.streaming",
     "collapse_test": "ganeval.collapse",
     "compare": "ganeval.comparison",
     "extract": "ganeval.features",
+    "memorisation_test": "ganeval.memorisation",
     "score": "ganeval.scoring",
 }
 
@@ -39,11 +44,14 @@ __all__ = [
     "Estimate",
     "Features",
     "GanevalError",
+    "MemorisationReport",
     "Moments",
     "ScoreReport",
+    "Stream",
     "collapse_test",
     "compare",
     "extract",
+    "memorisation_test",
     "score",
 ]
 

@@ -37,9 +37,12 @@ INFLUENCES: Mapping[str, Callable[..., Influence]] = {
 }  # fmt: skip
 NEIGHBOURS = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "density",
               "coverage"}  # fmt: skip
+TRAIN = "it is about the training set: see `ganeval score --train`"
 NO_INFLUENCE = {
     "ndb": "it counts tests that pass a level, and jumps with them: an image has no influence on it",
     "mifid": "its penalty jumps at eps: an image has no influence on it",
+    "authenticity": TRAIN,
+    "ct": TRAIN,
 }
 ANY_N = {"kid", "fid_debiased", "precision", "density"}
 """The metrics whose expectation does not depend on the number of fakes."""
@@ -125,7 +128,8 @@ def compare_sets(
         notes.append(f"unequal n: {len(x)} in A and {len(y)} in B; {', '.join(info.title(METRICS[m]) for m in cut)} "
                      f"depend on n and took a random {min(len(x), len(y))} of each")  # fmt: skip
     return ComparisonReport(
-        one.info, two.info, real.info, info, compared, {**todo.skipped, **failed},
+        one.info, two.info, real.info, info, compared,
+        {name: NO_INFLUENCE.get(name, why) for name, why in {**todo.skipped, **failed}.items()},
         [*notes, *(note for side in (one, two, real) for note in side.notes), *_warnings(one, two, real)],
         paired, alpha, settings.seed, environment(device), round(time.perf_counter() - began, 3),
     )  # fmt: skip

@@ -88,5 +88,5 @@ def holm(p_values: list[float]) -> list[float]:
 
 def nearer(a: float, b: float, better: Better) -> str:
     """Which of the two values, "A" or "B", is the better one; "" where they are equal."""
-    badness = {"lower": lambda x: x, "higher": lambda x: -x, "half": lambda x: abs(x - 0.5)}[better]
+    badness = {"lower": lambda x: x, "higher": lambda x: -x, "half": lambda x: abs(x - 0.5), "zero": abs}[better]
     return "" if badness(a) == badness(b) else "A" if badness(a) < badness(b) else "B"
