@@ -156,22 +156,34 @@ class ComparisonReport:
             ("pairs", "image by image, by file name" if self.paired else ""),
         ]
         header = ("metric", "A", "B", "A - B", f"{LEVEL:.0%} interval", "p, Holm", "better")
-        body = [
-            (line.title, *self._numbers(line), chance(line.p_holm), line.better or "-")
-            for line in self.metrics.values()
-        ]
+        body = []
+        for line in self.metrics.values():
+            *values, _, interval = self._numbers(line)
+            body.append((line.title, *values, interval, chance(line.p_holm), line.better or "-"))
         notes = [("result", self.sentence)]
         notes += [("left out", f"{', '.join(names)}: {why}") for why, names in sharing(self.skipped).items()]
         lines = [*(fact(*pair) for pair in context if pair[1]), "", *table(header, body), ""]
         return "\n".join([*lines, *(fact(*pair) for pair in notes)]) + "\n"
 
-    def _numbers(self, line: Compared) -> tuple[str, str, str, str]:
+    def _numbers(self, line: Compared) -> list[str]:
+        """A, B, their difference, its standard error and its interval, rounded by that error."""
         d = line.difference
         low, high = (number(end, d.std_error) for end in d.interval)
-        return *(number(x, d.std_error) for x in (d.a, d.b, d.value)), f"[{low}, {high}]"  # type: ignore[return-value]
+        return [*(number(x, d.std_error) for x in (d.a, d.b, d.value, d.std_error)), f"[{low}, {high}]"]
 
     def _grid(self) -> tuple[Sequence[str], list[Sequence[str]]]:
-        header = ("metric", "best is", "A", "B", "A - B", f"{LEVEL:.0%} interval", "p", "p, Holm", "better")
+        header = (
+            "metric",
+            "best is",
+            "A",
+            "B",
+            "A - B",
+            "std error",
+            f"{LEVEL:.0%} interval",
+            "p",
+            "p, Holm",
+            "better",
+        )
         return header, [
             (line.title, BEST[line.metric.better], *self._numbers(line), chance(line.difference.p_value),
              chance(line.p_holm), line.better or "-")
@@ -197,5 +209,7 @@ def chance(p: float) -> str:
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(titles: Sequence[str]) -> str:
+    """Titles in a row; a comma within one becomes a parenthesis."""
+    names = [f"{first} ({rest})" if rest else first for first, _, rest in (title.partition(", ") for title in titles)]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
