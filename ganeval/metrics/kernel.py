@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.intervals import normal
+from ganeval.intervals import student
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._pairwise import Pairwise, blocks, half_blocks, squared_distances, unit
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
+HEAVY = "the tails are heavy: a few images decide the value, and its error can't be told from so few"
+FREEDOM = 30
+"""Degrees of freedom of the estimated variance under which no interval is given."""
 
 
 def kid(
@@ -61,15 +64,19 @@ def kid(
     full = _sums(x, y, polynomial, torch.from_numpy(in_x).to(x.device), torch.from_numpy(in_y).to(x.device))
     values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
     spread = float(np.var(values, ddof=1)) / subsets if subsets > 1 else 0.0
+    error = full.error()
     details: dict[str, float | str] = {
         "subset_std": float(np.std(values)),
         "full_unbiased": full.unbiased(),
-        "full_unbiased_std_error": math.sqrt(full.variance()),
+        "full_unbiased_std_error": error.std_error(),
     }
     if size < subset_size:
         details["warning"] = f"subsets of {size} instead of {subset_size}, for want of images: not the published KID"
-    value, std_error = float(np.mean(values)), math.sqrt(full.variance() + spread)
-    return Estimate(value, std_error, normal(value, std_error), len(x), len(y), details)
+    value = float(np.mean(values))
+    interval = error.interval(value, spread)
+    if interval is None:
+        details["no_interval"] = HEAVY
+    return Estimate(value, error.std_error(spread), interval, len(x), len(y), details)
 
 
 def mmd(
@@ -92,10 +99,13 @@ def mmd(
     x, y = pair(fake, real)
     square = _bandwidth(x, y, bandwidth, sigma)
     sums = _sums(x, y, _gaussian(square))
-    details = {"bandwidth": math.sqrt(square)}
+    details: dict[str, float | str] = {"bandwidth": math.sqrt(square)}
     if unbiased:
-        value, std_error = sums.unbiased(), math.sqrt(sums.variance())
-        return Estimate(value, std_error, normal(value, std_error), len(x), len(y), details)
+        error = sums.error()
+        interval = error.interval(error.value)
+        if interval is None:
+            details["no_interval"] = HEAVY
+        return Estimate(error.value, error.std_error(), interval, len(x), len(y), details)
     return Estimate(
         math.sqrt(max(0.0, sums.biased())), None, None, len(x), len(y), {**details, "no_interval": BIASED}
     )  # fmt: skip
@@ -115,7 +125,7 @@ def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
     sums = _sums(x, y, lambda a, b: gaussian(unit(a), unit(b)))
     details = {
         "unbiased": 1000 * sums.unbiased(),
-        "unbiased_std_error": 1000 * math.sqrt(sums.variance()),
+        "unbiased_std_error": 1000 * sums.error().std_error(),
         "no_interval": BIASED,
     }
     return Estimate(1000 * sums.biased(), None, None, len(x), len(y), details)
@@ -175,11 +185,8 @@ class _Sums:
         within = float(self.xx.sum()) / (n * (n - 1)) + float(self.yy.sum()) / (m * (m - 1))
         return within - 2 * float(self.xy.sum()) / (n * m)
 
-    def variance(self) -> float:
-        """Of the U-statistic: 4 var(E k(x, x') - E k(x, y)) / n and the same for y, less the second order once.
-
-        The row means are estimated, and their noise has twice the second-order variance that the U-statistic has.
-        """
+    def error(self) -> _Error:
+        """Of the U-statistic; the row means a and b are the influences of the images, with noise of second order."""
         n, m = len(self.xx), len(self.yy)
         a = 2 * (self.xx / (n - 1) - self.xy / m)
         b = 2 * (self.yy / (m - 1) - self.yx / n)
@@ -187,8 +194,47 @@ class _Sums:
         second = 2 / (n * (n - 1)) * _centred(square_x / (n * (n - 1)), self.xx / (n - 1), self.xx / (n - 1))
         second += 2 / (m * (m - 1)) * _centred(square_y / (m * (m - 1)), self.yy / (m - 1), self.yy / (m - 1))
         second += 4 / (n * m) * _centred(square_xy / (n * m), self.xy / m, self.yx / n)
-        first = float(a.var()) / n + float(b.var()) / m
-        return max(first - second, second, 0.0)
+        rows = float(a.var()) / n + float(b.var()) / m
+        noise = sum(float((c - c.mean()).square().var()) / len(c) ** 3 for c in (a, b))
+        value, bias = self.unbiased(), self.biased() - self.unbiased()
+        # What the first order per distance is, from the data and, near 0, from equal distributions, where 2 second of
+        # `rows` is noise that grows with the value in this proportion. One standard deviation of the value is near.
+        near = math.sqrt(second)
+        if not (near > 0 and bias > 0 and noise > 0):
+            return _Error(0.0, 0.0, math.inf, value)
+        slope = (rows - 2 * second + near * 2 * second / bias) / (max(value, 0.0) + near)
+        return _Error(second, max(slope, 0.0), 2 * rows**2 / noise, value)
+
+
+@dataclass(frozen=True)
+class _Error:
+    """The variance of the unbiased estimate, where the true squared distance is t: second + slope t.
+
+    second: the variance for equal distributions. slope: of the first order, 4 var(witness) / n, which vanishes with t.
+    freedom: degrees of freedom of the estimated first order, from the kurtosis of the images' influences.
+    """
+
+    second: float
+    slope: float
+    freedom: float
+    value: float
+
+    def std_error(self, more: float = 0.0) -> float:
+        """At the estimate itself, with more variance from elsewhere."""
+        return math.sqrt(self.second + self.slope * max(self.value, 0.0) + more)
+
+    def interval(self, value: float, more: float = 0.0) -> tuple[float, float] | None:
+        """All t with |value - t| <= q sd(t), q of Student's t: a score interval. None for too heavy tails.
+
+        value +- q sd(value) would be wrong near 0: a value too large by chance has too large an error, and conversely.
+        """
+        if self.freedom < FREEDOM:
+            return None
+        q, variance = student(self.freedom), self.second + more
+        reach = q * math.sqrt(variance)
+        half = q * math.sqrt(max(0.0, variance + self.slope * value + (q * self.slope / 2) ** 2))
+        middle = value + q * q * self.slope / 2
+        return middle - half if value > reach else value - reach, middle + half if value > -reach else value + reach
 
 
 def _centred(mean_square: float, rows: Tensor, columns: Tensor) -> float:
