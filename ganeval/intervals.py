@@ -25,6 +25,7 @@ def student(freedom: float) -> float:
 def binomial(share: float, n: float, quantile: float = Z) -> tuple[float, tuple[float, float]]:
     """Standard error sqrt(p (1 - p) / n) of a share of n independent trials, and Wilson's interval (1927).
 
+    n may be the effective number of trials that depend on each other, and quantile Student's for its uncertainty.
     Wilson's interval stays within [0, 1] and does not vanish at 0 and 1, where the standard error does.
     """
     std_error = math.sqrt(share * (1 - share) / n)

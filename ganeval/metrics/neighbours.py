@@ -2,12 +2,19 @@
 
 All of them read the same distances. `neighbours` computes those once for as many as are wanted; the public functions
 are its single cases. Balls and ties are decided in float64 on squared distances, where a copy is at exactly 0.
+
+The intervals are for the expected value of the metric at these N and M, over new draws of both sets. Each image's
+decision hangs on other images, so that the variance is that of independent decisions times a design effect, which
+random halves of both sets show (`_halves`; `details["design_effect"]`). A share's interval is Wilson's for so many
+fewer images, with Student's quantile; density's is symmetrical. None is given under SMALLEST images, nor where fewer
+than FEWEST decide otherwise than the rest. Where coverage was measured: docs/calibration.md.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,11 +24,16 @@ from ganeval.errors import GanevalError
 from ganeval.intervals import binomial, student
 from ganeval.metrics._halves import SPLITS, Balls, design_effect, halvings, listed, nearest_in_half
 from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._pairwise import blocks, half_blocks, squared_distances
+from ganeval.metrics._lists import Near, merge, nearest_within, unknown
+from ganeval.metrics._pairwise import blocks, squared_distances
 from ganeval.types import Estimate
 
-Near = tuple[Tensor, Tensor]
-"""Squared distances from each image to its L nearest of a set, ascending, and which they are, both (N, L)."""
+FEWEST = 3
+"""Images that are in, and that are out, from which a share has an interval: fewer can't tell how they scatter."""
+SMALLEST = 100
+"""Images of either set from which halves are taken for what the whole would be."""
+FLAT = 8
+"""Features under which precision and recall have no interval: sparse tails make them scatter more than halves tell."""
 
 
 def one_nn_accuracy(fake: Array, real: Array, *, k: int = 1) -> Estimate:
@@ -31,7 +43,7 @@ def one_nn_accuracy(fake: Array, real: Array, *, k: int = 1) -> Estimate:
     the sets lie apart, near 0 every fake is a near-copy of a real image. Needs N = M; unequal sets shift the optimum.
     A tie in distance goes to the real neighbour, a tie in votes to real, as in the study's code.
 
-    std_error: binomial; interval: Wilson's, both as if the N + M decisions were independent, which they nearly are.
+    std_error and interval: from halves of both sets, for the expected value at these N and M (see this module).
     Raises GanevalError where a set has no more than k images.
     """
     return neighbours(fake, real, {"one_nn_accuracy": {"k": k}})["one_nn_accuracy"]
@@ -55,7 +67,8 @@ def precision(fake: Array, real: Array, *, k: int = 3, strict: bool = False) -> 
 
     Kynkäänniemi et al., 2019 (arXiv:1904.06991): k = 3, d <= r. prdc and others take k = 5 and d < r (strict).
     Features (N, D) and (M, D). Range 0 to 1, higher is better; a perfect generator is below 1. Depends on M.
-    std_error: binomial over the fakes; interval: Wilson's; both take the real balls as given.
+    std_error and interval: from halves of both sets, for the expected value at these N and M (see this module); no
+    interval under FLAT features, where it was found to hold only 92 times in 100.
     Raises GanevalError where a set has no more than k images.
     """
     return neighbours(fake, real, {"precision": {"k": k, "strict": strict}})["precision"]
@@ -73,7 +86,7 @@ def density(fake: Array, real: Array, *, k: int = 5, strict: bool = True) -> Est
     """How many real balls a fake lies in, over k, on average (Naeem et al., 2020, arXiv:2002.09797); higher is better.
 
     Features (N, D) and (M, D). Range 0 upwards; 1 for equal distributions. Outliers among the real count less than
-    in `precision`. std_error: of the mean over the fakes, the real balls as given; interval: normal.
+    in `precision`. std_error and interval: from halves of both sets, for the expected value at these N and M.
     """
     return neighbours(fake, real, {"density": {"k": k, "strict": strict}})["density"]
 
@@ -82,7 +95,8 @@ def coverage(fake: Array, real: Array, *, k: int = 5, strict: bool = True) -> Es
     """The share of real images with a fake in their ball (Naeem et al., 2020, arXiv:2002.09797); higher is better.
 
     Features (N, D) and (M, D). Range 0 to 1; for equal distributions and N = M about 1 - 2^-k, 0.969 at k = 5; noise
-    in the fakes lowers it as collapse does. std_error: binomial over the real images; interval: Wilson's.
+    in the fakes lowers it as collapse does. std_error and interval: from halves of both sets, for the expected value
+    at these N and M; none where fewer than FEWEST real images are missed.
     """
     return neighbours(fake, real, {"coverage": {"k": k, "strict": strict}})["coverage"]
 
@@ -99,8 +113,8 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
     halves_x, halves_y = halvings(len(x), len(y), x.device)
     votes = max((wanted[name]["k"] for name in by_vote), default=0)
     of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
-    near_real = _nearest_within(y, listed(reach, len(y)))
-    near_fake = _nearest_within(x, listed(of_fake, len(x))) if of_fake else near_real
+    near_real = nearest_within(y, listed(reach, len(y)))
+    near_fake = nearest_within(x, listed(of_fake, len(x))) if of_fake else near_real
     balls = {name: (name == "recall", options["k"], options["strict"])
              for name, options in wanted.items() if name not in by_vote}  # fmt: skip
     counts = {}
@@ -108,14 +122,14 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
         of_fakes, k, strict = ball
         near, halves = (near_fake, (halves_x, halves_y)) if of_fakes else (near_real, (halves_y, halves_x))
         counts[ball] = Balls(k, strict, *near, *halves)
-    to_real, to_fake = (_none(len(rows), listed(votes, len(others)), x) for rows, others in ((x, y), (y, x)))
+    to_real, to_fake = (unknown(len(rows), listed(votes, len(others)), x) for rows, others in ((x, y), (y, x)))
     for rows, columns, d in blocks(x, y, squared_distances):
         for (of_fakes, _, _), count in counts.items():
             block = (columns, rows, d.T) if of_fakes else (rows, columns, d)
             count.add(*block)
         if by_vote:
-            _merge(to_real, rows, d, columns.start)
-            _merge(to_fake, columns, d.T, rows.start)
+            merge(to_real, rows, d, columns.start)
+            merge(to_fake, columns, d.T, rows.start)
 
     taken = {k: (_votes(near_real, to_fake, k, halves_y, halves_y, halves_x),
                  _votes(to_real, near_fake, k, halves_x, halves_y, halves_x))
@@ -132,34 +146,12 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
             terms = count.around.double() / options["k"], count.half_around.double() / options["k"], count.point_halves
         else:
             terms = count.around > 0, count.half_around > 0, count.point_halves
-        results[name] = _mean(*terms, len(x), len(y), {})
+        estimate = _mean(*terms, len(x), len(y), {})
+        if name in ("precision", "recall") and x.shape[1] < FLAT:
+            few = f"{x.shape[1]} features, where {FLAT} are needed"
+            estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": few})
+        results[name] = estimate
     return results
-
-
-def _none(n: int, length: int, like: Tensor) -> Near:
-    distances = like.new_full((n, length), math.inf, dtype=torch.float64)
-    return distances, torch.zeros_like(distances, dtype=torch.int64)
-
-
-def _merge(near: Near, rows: slice, more: Tensor, start: int) -> None:
-    """Puts the distances `more`, from the images `rows` to those from number `start` on, into their lists."""
-    length = near[0].shape[1]
-    few = more.topk(min(length, more.shape[1]), largest=False)
-    distances = torch.cat([near[0][rows], few.values], 1).topk(length, largest=False)
-    near[1][rows] = torch.cat([near[1][rows], few.indices + start], 1).gather(1, distances.indices)
-    near[0][rows] = distances.values
-
-
-def _nearest_within(x: Tensor, length: int) -> Near:
-    """Of the other rows of x."""
-    near = _none(len(x), length, x)
-    for rows, columns, d in half_blocks(x, squared_distances):
-        if rows == columns:
-            d.fill_diagonal_(math.inf)
-        else:
-            _merge(near, columns, d.T, rows.start)
-        _merge(near, rows, d, columns.start)
-    return near
 
 
 def _votes(real: Near, fake: Near, k: int, own: Tensor, halves_y: Tensor, halves_x: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,17 +178,24 @@ def _accuracy(name: str, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor
 
 def _mean(terms: Tensor, half_terms: Tensor, halves: Tensor, n: int, m: int, details: dict[str, Any]) -> Estimate:
     """The mean of the images' terms; a share's interval is Wilson's at the effective number of independent images."""
-    value = float(terms.double().mean())
-    effect = design_effect(half_terms, halves)
-    if not effect > 0:
-        return Estimate(
-            value, None, None, n, m, {**details, "no_interval": "every half of the sets has this very value"}
-        )
-    details["design_effect"] = effect
-    quantile = student(SPLITS)
-    if terms.dtype == torch.bool:
-        std_error, interval = binomial(value, len(terms) / effect, quantile)
-    else:
-        std_error = math.sqrt(effect * float(terms.double().var(correction=0)) / len(terms))
-        interval = value - quantile * std_error, value + quantile * std_error
+    value, std_error, interval = float(terms.double().mean()), None, None
+    effect, quantile = design_effect(half_terms, halves), student(SPLITS)
+    if effect > 0:
+        details["design_effect"] = effect
+        if terms.dtype == torch.bool:
+            std_error, interval = binomial(value, len(terms) / effect, quantile)
+        else:
+            std_error = math.sqrt(effect * float(terms.var(correction=0)) / len(terms))
+            interval = value - quantile * std_error, value + quantile * std_error
+    if why := _doubt(terms, effect, min(n, m)):
+        details["no_interval"], interval = why, None
     return Estimate(value, std_error, interval, n, m, details)
+
+
+def _doubt(terms: Tensor, effect: float, fewest: int) -> str | None:
+    """Why an interval would not hold, if it would not."""
+    if fewest < SMALLEST:
+        return f"{fewest} images, where {SMALLEST} are needed"
+    if terms.dtype == torch.bool and (rare := min(int(terms.sum()), int((~terms).sum()))) < FEWEST:
+        return f"all images but {rare} are alike, where {FEWEST} that differ are needed to tell how they scatter"
+    return None if effect > 0 else "every half of the images has the same value"
