@@ -24,7 +24,8 @@ from ganeval.features import extract
 from ganeval.images import open_images
 from ganeval.report import ScoreReport
 from ganeval.report.tables import number
-from ganeval.scoring import Settings, score_each
+from ganeval.scoring import score_each
+from ganeval.settings import Settings
 
 N = 600
 LATENT_DIM = 16

@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,9 +19,9 @@ from ganeval import cache as caches
 from ganeval.errors import BadImageError, GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.images import Image, ImageSet, Source, open_images
+from ganeval.settings import Precision
 from ganeval.types import Extractor, Features, Survey
 
-Precision = Literal["fp32", "bf16", "fp16"]
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 

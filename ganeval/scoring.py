@@ -5,10 +5,9 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import ganeval
@@ -18,34 +17,14 @@ from ganeval.classes import score_classes, small_classes
 from ganeval.collapse import CollapseReport, collapse_test
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Requests, plan, run
-from ganeval.extractors import load_extractor
-from ganeval.features import Precision, extract, pick_device
-from ganeval.images import ImageSet, Source, open_images
+from ganeval.features import pick_device
+from ganeval.images import ImageSet, Source
 from ganeval.metrics._moments import moments as moments_of
-from ganeval.reference import is_statistics, load_statistics, save_statistics
-from ganeval.report import ExtractorInfo, ScoreReport, SetInfo
+from ganeval.reference import save_statistics
+from ganeval.report import ExtractorInfo, ScoreReport
+from ganeval.settings import Precision, Settings
+from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
 from ganeval.types import Extractor, Features, Moments
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to score: the options of `score`, with its defaults."""
-
-    extractor: str | Extractor = "auto"
-    metrics: Requests = None
-    weights: str | Path | None = None
-    n: int | None = None
-    seed: int = 0
-    batch_size: int = 64
-    device: str = "auto"
-    precision: Precision = "fp32"
-    workers: int = 0
-    by_class: bool = False
-    skip_bad: bool = False
-    cache: bool = True
-    data_root: str | Path | None = None
-    progress: bool = False
-    collapse: bool | None = None
 
 
 def score(
@@ -95,25 +74,25 @@ def score_each(
 ) -> list[ScoreReport]:
     """One report for each set of samples; the reference is read once."""
     device = pick_device(settings.device)
-    fakes = [_open(source, settings) for source in samples]
-    real = None if reference is None else _open(reference, settings, may_be_statistics=True)
-    net, reason = _choose(settings, fakes[0], real)
+    fakes = [open_side(source, settings) for source in samples]
+    real = None if reference is None else open_side(reference, settings, may_be_statistics=True)
+    net, reason = choose_extractor(settings, fakes[0], real)
     if real:
-        real = _extract(real, net, settings, "reference")
+        real = extract_side(real, net, settings, "reference")
     reports = []
     for fake in fakes:
         began = time.perf_counter()
-        fake = _extract(fake, net, settings, fake.info.source)
-        _refuse_mixture(fake, real)
+        fake = extract_side(fake, net, settings, fake.info.source)
+        refuse_mixture(fake, real)
         reports.append(_report(fake, real, net, reason, device, settings, time.perf_counter() - began))
     return reports
 
 
 def make_reference(source: Source, path: str | Path, settings: Settings) -> Moments:
     """Writes the statistics of a set of images to an .npz, and returns them."""
-    side = _open(source, settings)
-    net, _ = _choose(settings, side, None)
-    features = _extract(side, net, settings, "reference").features
+    side = open_side(source, settings)
+    net, _ = choose_extractor(settings, side, None)
+    features = extract_side(side, net, settings, "reference").features
     moments = replace(
         moments_of(features.pooled), fingerprint=features.fingerprint, extractor=net.name if net else None
     )
@@ -121,103 +100,9 @@ def make_reference(source: Source, path: str | Path, settings: Settings) -> Mome
     return moments
 
 
-@dataclass(frozen=True)
-class _Side:
-    """The samples or the reference, on the way from images to features in the order of their content."""
-
-    info: SetInfo
-    data: ImageSet | Features | Moments
-    notes: tuple[str, ...] = ()
-    extractor: str | None = None
-
-    @property
-    def features(self) -> Features:
-        """The data, once extracted."""
-        if not isinstance(self.data, Features):
-            raise TypeError(f"{self.info.source} has no features")
-        return self.data
-
-
-def _open(source: Source | Features, settings: Settings, *, may_be_statistics: bool = False) -> _Side:
-    if isinstance(source, Features):
-        return _Side(SetInfo("features", len(source), None), source)
-    if may_be_statistics and is_statistics(source):
-        moments, sha256 = load_statistics(source)  # type: ignore[arg-type]
-        notes: tuple[str, ...] = ()
-        if moments.fingerprint is None:
-            notes = (f"{source} does not say how its features were made: compare only if by this very extractor",)
-        return _Side(SetInfo(str(source), moments.n, sha256), moments, notes, moments.extractor)
-    images = open_images(source, data_root=settings.data_root)
-    if settings.n is not None:
-        if not 2 <= settings.n <= len(images):
-            raise GanevalError(f"--n {settings.n}: {images.source} has {len(images)} images; give 2 to {len(images)}")
-        rows = np.random.RandomState(settings.seed).permutation(len(images))[: settings.n]
-        images = images.subset(sorted(rows.tolist()))
-    info = SetInfo(images.source, len(images), images.content_key())
-    return _Side(info, images, images.notes, images.extractor)
-
-
-def _choose(settings: Settings, fake: _Side, real: _Side | None) -> tuple[Extractor | None, str]:
-    """The extractor and why it was taken; None where both sides are features already."""
-    if isinstance(fake.data, Features) and (real is None or isinstance(real.data, Features | Moments)):
-        return None, "features as given"
-    name, reason = settings.extractor, "as asked"
-    if name == "auto":
-        if real and real.extractor:
-            name, reason = real.extractor, "the reference's own"
-        elif real and isinstance(real.data, Moments):
-            name, reason = "inception-pytorch", "the statistics are in pytorch-fid's form"
-        elif real is None and fake.extractor:
-            name, reason = fake.extractor, "the samples' own"
-        else:
-            name, reason = "inception", "the default"
-    if isinstance(name, str):
-        return load_extractor(name, weights=Path(settings.weights) if settings.weights else None), reason
-    return name, reason
-
-
-def _extract(side: _Side, net: Extractor | None, settings: Settings, label: str) -> _Side:
-    """The side with its images replaced by their features, rows in the order of the images' digests."""
-    if net is None or not isinstance(side.data, ImageSet):
-        return side
-    features = extract(
-        side.data,
-        net,
-        batch_size=settings.batch_size,
-        device=settings.device,
-        precision=settings.precision,
-        workers=settings.workers,
-        skip_bad=settings.skip_bad,
-        cache=settings.cache,
-        progress=label if settings.progress else None,
-    )
-    if features.survey:
-        columns = np.ascontiguousarray(features.survey.digests).view(">u8")
-        features = features[torch.from_numpy(np.lexsort(columns.T[::-1]))]
-    return replace(side, data=features, info=replace(side.info, n=len(features)))
-
-
-def _refuse_mixture(fake: _Side, real: _Side | None) -> None:
-    """Numbers from different extractors, weights, resizes or precisions are never compared."""
-    if real is None or isinstance(real.data, ImageSet):
-        return
-    theirs, ours = real.data.fingerprint, fake.features.fingerprint
-    if theirs is not None and theirs != ours:
-        raise GanevalError(
-            f"the features of {real.info.source} were made by {theirs} and those of {fake.info.source} by {ours}; "
-            "make both with one extractor and one precision"
-        )
-    width = real.data.mean.shape[0] if isinstance(real.data, Moments) else real.data.pooled.shape[1]
-    if width != fake.features.pooled.shape[1]:
-        raise GanevalError(
-            f"{real.info.source} has {width} dimensions and the extractor gives {fake.features.pooled.shape[1]}; "
-            "choose the --extractor that made the statistics"
-        )
-
-
 def _report(
-    fake: _Side,
-    real: _Side | None,
+    fake: Side,
+    real: Side | None,
     net: Extractor | None,
     reason: str,
     device: torch.device,

@@ -10,21 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ganeval.collapse import CollapseReport
 from ganeval.evaluate import Scored
 from ganeval.registry import Metric
+from ganeval.sides import SetInfo
 from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "ganeval.score/1"
-
-
-@dataclass(frozen=True)
-class SetInfo:
-    """A set of images as the report names it: where it came from, how many, and the sha256 of its content."""
-
-    source: str
-    n: int | None
-    sha256: str | None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,59 @@
+"""`ganeval collapse`: the verdict on mode collapse alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from ganeval.cli.options import draw_options, settings_options
+from ganeval.cli.output import json_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ganeval.report import ScoreReport
+    from ganeval.settings import Settings
+
+COLLAPSED = 3
+
+
+@click.command()
+@click.argument("samples", nargs=-1, required=True)
+@click.option("--ref", "reference", metavar="REF", help="Real images, or a data set name. Without it only copies show.")
+@settings_options
+@draw_options
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the verdict."
+)
+@click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
+def collapse(
+    samples: tuple[str, ...], reference: str | None, settings: Settings, n: int | None, seed: int, form: str,
+    fail_on_collapse: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """Has the generator of SAMPLES collapsed? The verdict alone, with its evidence.
+
+    \b
+    ganeval collapse ./samples --ref ./real
+    ganeval collapse ./samples --ref mnist:test --fail-on-collapse
+    """
+    from ganeval.scoring import score_each
+
+    reports = score_each(samples, reference, replace(settings, metrics={}, n=n, seed=seed, collapse=True))
+    if form == "json":
+        documents = [{"samples": vars(report.samples), "collapse": report.to_dict()["collapse"]} for report in reports]
+        click.echo(json_of(documents), nl=False)
+    else:
+        from ganeval.report.verdicts import verdict
+
+        click.echo("\n".join(verdict(report) for report in reports), nl=False)
+    return exit_status(reports) if fail_on_collapse else 0
+
+
+def exit_status(reports: Sequence[ScoreReport]) -> int:
+    """COLLAPSED where a set has collapsed, each of them named on stderr; else 0."""
+    found = [report for report in reports if report.collapse and report.collapse.verdict == "collapsed"]
+    for report in found:
+        click.echo(f"collapsed: {report.samples.source}", err=True)
+    return COLLAPSED if found else 0

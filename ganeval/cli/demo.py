@@ -1,0 +1,29 @@
+"""`ganeval demo`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ganeval.cli.options import QUIET
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("ganeval-demo"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the sample folders go.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="For the training and the scores.")
+@QUIET
+def demo(output: Path, seed: int, quiet: bool) -> None:
+    """Make three sets of fake digits, good, collapsed and copied, and score them. About a minute, no network."""
+    from ganeval.demo import demo as show
+
+    click.echo(show(output, seed=seed, progress=sys.stderr.isatty() and not quiet), nl=False)

@@ -1,0 +1,36 @@
+"""`ganeval leaderboard`: the tables and the page, from the run records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+DIFFERS = 1
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is not what the records say.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboards"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Holds records/<data>/<model>-seed<k>.json; the tables and index.html go there.",
+)
+def leaderboard(names: tuple[str, ...], check: bool, root: Path) -> int:
+    """Make the tables of the data sets NAME (all) and the page of all from the run records."""
+    from ganeval import leaderboard as boards
+
+    files = boards.build(root, names or None)
+    if check:
+        found = boards.check(root, files)
+        for line in found:
+            click.echo(line, err=True)
+        return DIFFERS if found else 0
+    boards.write(root, files)
+    for name in files:
+        click.echo(f"wrote {root / name}", err=True)
+    return 0

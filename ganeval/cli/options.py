@@ -1,0 +1,62 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganeval.settings import Settings
+
+DATA_ROOT = click.option(
+    "--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA."
+)
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings.")
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options on how images become features; the command gets them as one `settings`, and `quiet`."""
+
+    @functools.wraps(command)
+    def parsed(
+        *args: Any, extractor: str, weights: Path | None, batch_size: int, device: str, precision: Any, workers: int,
+        skip_bad: bool, data_root: Path | None, no_cache: bool, quiet: bool, **others: Any,
+    ) -> Any:  # fmt: skip
+        settings = Settings(
+            extractor, weights=weights, batch_size=batch_size, device=device, precision=precision, workers=workers,
+            skip_bad=skip_bad, data_root=data_root, cache=not no_cache, progress=sys.stderr.isatty() and not quiet,
+        )  # fmt: skip
+        return command(*args, settings=settings, quiet=quiet, **others)
+
+    options = [
+        click.option("--extractor", default="auto", show_default=True, help="See `ganeval list extractors`."),
+        click.option(
+            "--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights in place of the published."
+        ),
+        click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Images at once."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
+        click.option(
+            "--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True,
+            help="Of the extractor's network.",
+        ),
+        click.option(
+            "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that decode images."
+        ),
+        click.option("--skip-bad", is_flag=True, help="Leave out images that can't be read, and list them."),
+        DATA_ROOT,
+        click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing."),
+        QUIET,
+    ]  # fmt: skip
+    for option in reversed(options):
+        parsed = option(parsed)
+    return parsed
+
+
+def draw_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --n and --seed."""
+    seed = click.option("--seed", type=int, default=0, show_default=True, help="For every random choice.")
+    return click.option("--n", type=int, help="Take a random N of each set.")(seed(command))

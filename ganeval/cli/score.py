@@ -1,0 +1,119 @@
+"""`ganeval score`: the numbers of a set of samples, as a table or a document, and gates on them."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganeval.cli.collapse import exit_status
+from ganeval.cli.options import draw_options, settings_options
+from ganeval.cli.output import form_of, json_of, publish
+from ganeval.errors import GanevalError
+from ganeval.terminal import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ganeval.report import ScoreReport
+    from ganeval.settings import Settings
+
+GATE_FAILED = 1
+
+
+@click.command()
+@click.argument("samples", nargs=-1, required=True)
+@click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME[:option=value,...]",
+    help="Repeatable; without it, all that apply run. See `ganeval list metrics`.",
+)
+@settings_options
+@draw_options
+@click.option("--by-class", is_flag=True, help="Also score each class apart.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "md", "tex"]),
+    help="Default: by the ending of -o, else table.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE.")
+@click.option("--fail-if", "gates", multiple=True, metavar="EXPR", help="Exit 1 where it holds: 'fid>20'. Repeatable.")
+@click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
+def score(
+    samples: tuple[str, ...], reference: str | None, metrics: tuple[str, ...], settings: Settings, n: int | None,
+    seed: int, by_class: bool, form: str | None, output: Path | None, gates: tuple[str, ...], fail_on_collapse: bool,
+    quiet: bool,
+) -> int:  # fmt: skip
+    """Score the images in SAMPLES: folders, zips, .npz, .npy or data set names.
+
+    \b
+    ganeval score ./samples --ref ./real
+    ganeval score ./a ./b --ref mnist:test --metric fid --metric kid --format md
+    ganeval score ./samples --ref stats.npz --metric fid --fail-if 'fid>20'
+    """
+    parsed = [_gate(text) for text in gates]
+    from ganeval.scoring import score_each  # torch loads here, so --help stays instant
+
+    settings = replace(
+        settings,
+        metrics=metrics or None,
+        n=n,
+        seed=seed,
+        by_class=by_class,
+        collapse=True if fail_on_collapse else None,
+    )
+    reports = score_each(samples, reference, settings)
+    publish(_render(reports, form or form_of(output, "table")), output)
+    for report in reports:
+        for warning in [] if quiet else report.warnings:
+            complain("warning", warning if len(reports) == 1 else f"{report.samples.source}: {warning}")
+    return _failed(parsed, reports) or (exit_status(reports) if fail_on_collapse else 0)
+
+
+def _render(reports: Sequence[ScoreReport], form: str) -> str:
+    from ganeval.report import tables
+
+    if form == "json":
+        return json_of([report.to_dict() for report in reports])
+    if form == "csv":
+        return tables.frames(reports).to_csv(index=False)
+    return {"table": tables.text, "md": tables.markdown, "tex": tables.latex}[form](reports)
+
+
+_COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+
+
+def _gate(text: str) -> tuple[str, str, float]:
+    """Reads 'fid>20' as ("fid", ">", 20.0)."""
+    match = re.fullmatch(r"\s*([\w-]+)\s*(>=|<=|>|<)\s*(\S+)\s*", text)
+    try:
+        if match is None:
+            raise ValueError
+        bound = float(match[3])
+    except ValueError:
+        raise GanevalError(f"--fail-if {text!r}: write a metric, one of > >= < <=, and a number: 'fid>20'") from None
+    from ganeval.registry import get_metric
+
+    return get_metric(match[1]).name, match[2], bound
+
+
+def _failed(gates: list[tuple[str, str, float]], reports: Sequence[ScoreReport]) -> int:
+    status = 0
+    for name, sign, bound in gates:
+        for report in reports:
+            if name not in report.metrics:
+                raise GanevalError(f"--fail-if {name}{sign}{bound:g}: {name} was not computed; add --metric {name}")
+            # A value that is no number can't pass a gate.
+            value = report[name].value
+            if _COMPARE[sign](value, bound) or value != value:
+                click.echo(f"failed: {report.samples.source}: {name} = {value:.6g} {sign} {bound:g}", err=True)
+                status = GATE_FAILED
+    return status

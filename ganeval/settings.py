@@ -1,0 +1,34 @@
+"""How to score, as plain values: what the command line parses and `score` obeys. No heavy import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ganeval.evaluate import Requests
+    from ganeval.types import Extractor
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of `ganeval.score`, with its defaults."""
+
+    extractor: str | Extractor = "auto"
+    metrics: Requests = None
+    weights: str | Path | None = None
+    n: int | None = None
+    seed: int = 0
+    batch_size: int = 64
+    device: str = "auto"
+    precision: Precision = "fp32"
+    workers: int = 0
+    by_class: bool = False
+    skip_bad: bool = False
+    cache: bool = True
+    data_root: str | Path | None = None
+    progress: bool = False
+    collapse: bool | None = None

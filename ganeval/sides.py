@@ -1,0 +1,120 @@
+"""A side of a comparison, the samples or the reference: from what a user names to features in canonical order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ganeval.errors import GanevalError
+from ganeval.extractors import load_extractor
+from ganeval.features import extract
+from ganeval.images import ImageSet, Source, open_images
+from ganeval.reference import is_statistics, load_statistics
+from ganeval.settings import Settings
+from ganeval.types import Extractor, Features, Moments
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """A set of images as the report names it: where it came from, how many, and the sha256 of its content."""
+
+    source: str
+    n: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """The samples or the reference, on the way from images to features in the order of their content."""
+
+    info: SetInfo
+    data: ImageSet | Features | Moments
+    notes: tuple[str, ...] = ()
+    extractor: str | None = None
+
+    @property
+    def features(self) -> Features:
+        """The data, once extracted."""
+        if not isinstance(self.data, Features):
+            raise TypeError(f"{self.info.source} has no features")
+        return self.data
+
+
+def open_side(source: Source | Features, settings: Settings, *, may_be_statistics: bool = False) -> Side:
+    if isinstance(source, Features):
+        return Side(SetInfo("features", len(source), None), source)
+    if may_be_statistics and is_statistics(source):
+        moments, sha256 = load_statistics(source)  # type: ignore[arg-type]
+        notes: tuple[str, ...] = ()
+        if moments.fingerprint is None:
+            notes = (f"{source} does not say how its features were made: compare only if by this very extractor",)
+        return Side(SetInfo(str(source), moments.n, sha256), moments, notes, moments.extractor)
+    images = open_images(source, data_root=settings.data_root)
+    if settings.n is not None:
+        if not 2 <= settings.n <= len(images):
+            raise GanevalError(f"--n {settings.n}: {images.source} has {len(images)} images; give 2 to {len(images)}")
+        rows = np.random.RandomState(settings.seed).permutation(len(images))[: settings.n]
+        images = images.subset(sorted(rows.tolist()))
+    info = SetInfo(images.source, len(images), images.content_key())
+    return Side(info, images, images.notes, images.extractor)
+
+
+def choose_extractor(settings: Settings, fake: Side, real: Side | None) -> tuple[Extractor | None, str]:
+    """The extractor and why it was taken; None where both sides are features already."""
+    if isinstance(fake.data, Features) and (real is None or isinstance(real.data, Features | Moments)):
+        return None, "features as given"
+    name, reason = settings.extractor, "as asked"
+    if name == "auto":
+        if real and real.extractor:
+            name, reason = real.extractor, "the reference's own"
+        elif real and isinstance(real.data, Moments):
+            name, reason = "inception-pytorch", "the statistics are in pytorch-fid's form"
+        elif real is None and fake.extractor:
+            name, reason = fake.extractor, "the samples' own"
+        else:
+            name, reason = "inception", "the default"
+    if isinstance(name, str):
+        return load_extractor(name, weights=Path(settings.weights) if settings.weights else None), reason
+    return name, reason
+
+
+def extract_side(side: Side, net: Extractor | None, settings: Settings, label: str) -> Side:
+    """The side with its images replaced by their features, rows in the order of the images' digests."""
+    if net is None or not isinstance(side.data, ImageSet):
+        return side
+    features = extract(
+        side.data,
+        net,
+        batch_size=settings.batch_size,
+        device=settings.device,
+        precision=settings.precision,
+        workers=settings.workers,
+        skip_bad=settings.skip_bad,
+        cache=settings.cache,
+        progress=label if settings.progress else None,
+    )
+    if features.survey:
+        columns = np.ascontiguousarray(features.survey.digests).view(">u8")
+        features = features[torch.from_numpy(np.lexsort(columns.T[::-1]))]
+    return replace(side, data=features, info=replace(side.info, n=len(features)))
+
+
+def refuse_mixture(fake: Side, real: Side | None) -> None:
+    """Numbers from different extractors, weights, resizes or precisions are never compared."""
+    if real is None or isinstance(real.data, ImageSet):
+        return
+    theirs, ours = real.data.fingerprint, fake.features.fingerprint
+    if theirs is not None and theirs != ours:
+        raise GanevalError(
+            f"the features of {real.info.source} were made by {theirs} and those of {fake.info.source} by {ours}; "
+            "make both with one extractor and one precision"
+        )
+    width = real.data.mean.shape[0] if isinstance(real.data, Moments) else real.data.pooled.shape[1]
+    if width != fake.features.pooled.shape[1]:
+        raise GanevalError(
+            f"{real.info.source} has {width} dimensions and the extractor gives {fake.features.pooled.shape[1]}; "
+            "choose the --extractor that made the statistics"
+        )
