@@ -34,6 +34,7 @@ EVERY = 50
 ALL_NEIGHBOURS = {name: m.options({}) for name, m in METRICS.items() if m.family == NEIGHBOURS}
 
 GAUSSIAN = ("equal", "shifted", "scaled", "heavy")
+OTHERS = ("slight", "logits")
 REAL = ("mnist", "mnist noisy")
 
 
@@ -71,8 +72,8 @@ def draw(population: str, dim: int, n: int, seed: int) -> tuple[Tensor, Tensor]:
         noise = 0.5 * pool.std(0) * torch.randn(x.shape, generator=random)
         return (x + noise if population == "mnist noisy" else x), y
     x, y = (torch.randn(n, dim, generator=random, dtype=torch.float64) for _ in range(2))
-    if population == "shifted":
-        x[:, 0] += 1
+    if population in ("shifted", "slight"):
+        x[:, 0] += 1 if population == "shifted" else 0.35
     elif population == "scaled":
         x *= 0.8
     elif population == "heavy":
@@ -137,7 +138,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("family", type=click.Choice(list(FAMILIES)))
-@click.option("--population", multiple=True, default=GAUSSIAN, type=click.Choice([*GAUSSIAN, *REAL, "logits"]))
+@click.option("--population", multiple=True, default=GAUSSIAN, type=click.Choice([*GAUSSIAN, *OTHERS, *REAL]))
 @click.option("--dim", multiple=True, type=int, default=(2, 8, 32, 64), help="features; not for mnist")
 @click.option("--n", multiple=True, type=int, default=(200, 500, 1000))
 @click.option("--draws", default=1000)
