@@ -74,22 +74,30 @@ class Balls:
         self.reached, self.half_reached = _zeros(len(ball_halves), near), _zeros(ball_halves.shape, near)
 
     def add(self, points: slice, balls: slice, squares: Tensor) -> None:
-        """Counts a block of squared distances (points, balls); a ball is nowhere wider than in its half."""
-        radii, half_radii = self.radii[balls], self.half_radii[balls]
-        i, j = (squares <= half_radii.amax(1)).nonzero(as_tuple=True)
-        d = squares[i, j]
-        for some in torch.arange(len(i), device=i.device).split(PAIRS):
-            p, b, near = i[some], j[some], d[some]
-            inside = self._inside(near, radii[b]).int()
-            self.around[points].index_add_(0, p, inside)
-            self.reached[balls].index_add_(0, b, inside)
-            together = self.point_halves[points][p] == self.ball_halves[balls][b]
-            inside = (self._inside(near[:, None], half_radii[b]) & together).int()
-            self.half_around[points].index_add_(0, p, inside)
-            self.half_reached[balls].index_add_(0, b, inside)
+        """Counts a block of squared distances (points, balls)."""
+        inside = self._inside(squares, self.radii[balls])
+        self.around[points] += inside.sum(1, dtype=torch.int32)
+        self.reached[balls] += inside.sum(0, dtype=torch.int32)
+        # A pair nearer than the ball's least radius in any half is inside in every half that it shares.
+        half_radii, p, b = self.half_radii[balls], self.point_halves[points], self.ball_halves[balls]
+        sure = squares < half_radii.amin(1)
+        self.half_around[points] += _shared(sure.float(), p, b)
+        self.half_reached[balls] += _shared(sure.T.float(), b, p)
+        for pairs in ((squares <= half_radii.amax(1)) & ~sure).nonzero().split(PAIRS):
+            i, j = pairs.T
+            within = self._inside(squares[i, j, None], half_radii[j])
+            within &= p[i] == b[j]
+            self.half_around[points].index_add_(0, i, within.int())
+            self.half_reached[balls].index_add_(0, j, within.int())
 
     def _inside(self, squares: Tensor, radii: Tensor) -> Tensor:
         return squares < radii if self.strict else squares <= radii
+
+
+def _shared(pairs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Of the pairs (N, M), 0 or 1, how many of each row are in its own half: rows (N, SPLITS), columns (M, SPLITS)."""
+    first = pairs @ columns.float()
+    return torch.where(rows, first, pairs.sum(1, keepdim=True) - first).int()
 
 
 def _zeros(shape: int | torch.Size, like: Tensor) -> Tensor:
