@@ -28,8 +28,8 @@ def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
 
     Interval: for the expected score of so many images in so many splits, not for its limit. The splits are independent
     draws if the rows are in random order, as score() puts them, so that std_error is their sd / sqrt(splits) and the
-    interval Student's, wide for its splits - 1 degrees of freedom; measured from 10 to 100 classes and 20 images a
-    split. With one split: the delta method, which is too small where there are few images per class; no interval.
+    interval Student's, wide for its splits - 1 degrees of freedom; measured in
+    docs/calibration.md. With one split: the delta method, which is too small where there are few images per class; no interval.
     Raises GanevalError for fewer images than splits.
     """
     x = matrix(logits, "logits").double()
@@ -68,7 +68,7 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
 
     fake_logits (N, C), real_logits (M, C). Range 0 to C. Biased downwards for small N. Blind to copying.
     std_error: delta method over the fake and the real images; interval: normal, for the expected score of N and M
-    images, and only from PER_CLASS * C images on. Measured for 10 and 100 classes, N = M = 200 to 1000.
+    images, and only from PER_CLASS * C images on. Measured coverage: docs/calibration.md.
     Raises GanevalError for unequal C, or another form.
     """
     x, y = pair(fake_logits, real_logits)

@@ -41,7 +41,7 @@ def kid(
 
     std_error: the U-statistic's variance, of first and second order, plus the subsets' own. Interval, for the distance
     of the two populations: all distances t that the estimate is within Student's quantile of, in standard errors at t
-    (`_mmd.Error`). Coverage measured for N = M from 200 to 1000 and D from 2 to 64; none where few images decide.
+    (`_mmd.Error`). Measured coverage: docs/calibration.md; none where few images decide.
     Raises GanevalError for fewer than 2 images, subsets or subset_size out of range.
     """
     x, y = pair(fake, real)
