@@ -28,8 +28,8 @@ def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
 
     Interval: for the expected score of so many images in so many splits, not for its limit. The splits are independent
     draws if the rows are in random order, as score() puts them, so that std_error is their sd / sqrt(splits) and the
-    interval Student's, wide for its splits - 1 degrees of freedom; measured in
-    docs/calibration.md. With one split: the delta method, which is too small where there are few images per class; no interval.
+    interval Student's, wide for its splits - 1 degrees of freedom; measured in docs/calibration.md. With one split:
+    the delta method, which is too small where there are few images per class; no interval.
     Raises GanevalError for fewer images than splits.
     """
     x = matrix(logits, "logits").double()
