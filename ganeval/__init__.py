@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganeval.memorisation import MemorisationReport, memorisation_test
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
+    from ganeval.streaming import Stream
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "MemorisationReport": "ganeval.memorisation",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
+    "Stream": "ganeval.streaming",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "memorisation_test": "ganeval.memorisation",
@@ -41,6 +43,7 @@ __all__ = [
     "MemorisationReport",
     "Moments",
     "ScoreReport",
+    "Stream",
     "collapse_test",
     "extract",
     "memorisation_test",
