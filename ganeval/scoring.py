@@ -20,13 +20,17 @@ from ganeval.evaluate import Plan, Requests, plan, run
 from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
 from ganeval.memorisation import MemorisationReport, memorisation_test
-from ganeval.metrics._moments import moments as moments_of
+from ganeval.metrics._moments import Running
 from ganeval.reference import save_statistics
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo, ScoreReport
+from ganeval.report.gallery import collect
 from ganeval.settings import Precision, Settings
 from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
 from ganeval.types import Estimate, Extractor, Features, Moments
+
+PART = 20_000
+"""Images whose features `make_reference` keeps in memory: 160 MB of Inception's."""
 
 
 def score(
@@ -49,6 +53,7 @@ def score(
     progress: bool = False,
     collapse: bool | None = None,
     train: Source | Features | None = None,
+    gallery: bool = False,
 ) -> ScoreReport:
     """Scores generated images, against a reference where one is given.
 
@@ -62,6 +67,7 @@ def score(
     collapse: whether to judge mode collapse (`ganeval.collapse_test`); None does unless metrics are named.
     train: the images that the generator was trained on, all of them (`n` does not apply); judges whether it copies
     them (`ganeval.memorisation_test`), and runs the metrics that read them.
+    gallery: keeps the pictures that `ScoreReport.to_html` shows, some 200 thumbnails.
     See `ganeval.extract` for the other options.
 
     Rows enter the metrics in the order of the images' content, so file names and their order change no number.
@@ -69,7 +75,7 @@ def score(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        by_class, skip_bad, cache, data_root, progress, collapse,
+        by_class, skip_bad, cache, data_root, progress, collapse, gallery,
     )  # fmt: skip
     return score_each([samples], reference, settings, train)[0]
 
@@ -105,13 +111,21 @@ def _training_set(source: Source | Features, net: Extractor | None, settings: Se
 
 
 def make_reference(source: Source, path: str | Path, settings: Settings) -> Moments:
-    """Writes the statistics of a set of images to an .npz, and returns them."""
+    """Writes the statistics of a set of images to an .npz, and returns them.
+
+    Features are kept for PART images at a time, so that memory does not grow with the set.
+    """
     side = open_side(source, settings)
     net, _ = choose_extractor(settings, side, None)
-    features = extract_side(side, net, settings, "reference").features
-    moments = replace(
-        moments_of(features.pooled), fingerprint=features.fingerprint, extractor=net.name if net else None
-    )
+    total: Running | None = None
+    parts = side.parts(PART)
+    for i, part in enumerate(parts, 1):
+        features = extract_side(part, net, settings, f"reference {i}/{len(parts)}").features
+        more = Running.of(features.pooled)
+        total = total + more if total else more
+    if total is None or total.n < 2:
+        raise GanevalError(f"{side.info.source} has {total.n if total else 0} image(s); statistics need 2 or more")
+    moments = replace(total.moments(), fingerprint=features.fingerprint, extractor=net.name if net else None)
     save_statistics(path, moments)
     return moments
 
@@ -175,6 +189,7 @@ def _report(
         verdict,
         copying,
         train.info if train else None,
+        gallery=collect(fake, real, train, verdict, copying, settings.seed) if settings.gallery else None,
     )
 
 

@@ -17,6 +17,8 @@ from ganeval.types import LEVEL, Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ganeval.report.gallery import Gallery
+
 SCHEMA = "ganeval.score/1"
 
 
@@ -49,6 +51,7 @@ class ScoreReport:
 
     collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
     memorisation: the verdict on copying, likewise, where the training set, `train`, was given.
+    gallery: the pictures of `to_html`, None unless asked for; no part of the document.
     """
 
     samples: SetInfo
@@ -65,6 +68,7 @@ class ScoreReport:
     collapse: CollapseReport | None = None
     memorisation: MemorisationReport | None = None
     train: SetInfo | None = None
+    gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
         return self.metrics[name].estimate
@@ -135,6 +139,12 @@ class ScoreReport:
         from ganeval.report.tables import text
 
         return text([self])
+
+    def to_html(self) -> str:
+        """One page that needs no other file: verdicts, numbers, and pictures where the score kept a `gallery`."""
+        from ganeval.report.html import page
+
+        return page([self])
 
 
 def _finite(value: Any) -> Any:
