@@ -14,7 +14,7 @@ def metrics() -> str:
     for metric in METRICS.values():
         needs: list[str] = [metric.on if metric.on == "logits" else "features"]
         needs += ["reference"] if metric.reference else []
-        needs += {"no": [], "needed": ["training set"], "instead": ["(training set)"]}[metric.train]
+        needs += {"no": [], "needed": ["train"], "instead": ["(train)"]}[metric.train]
         best = {"half": "0.5", "zero": "0"}.get(metric.better, metric.better)
         body.append((metric.name, best, " + ".join(needs), metric.paper))
     return listing(("metric", "best", "needs", "paper"), body)

@@ -363,7 +363,7 @@ def test_the_command_line() -> None:
     assert result.exit_code == 0, result.output
     assert "memorised  copying" in result.stdout
     listed = CliRunner().invoke(cli, ["list", "metrics"]).stdout
-    assert "features + reference + training set" in listed
+    assert "features + reference + train " in listed
 
 
 # The error rates, at smaller counts than docs/memorisation.md
