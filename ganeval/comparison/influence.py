@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
+from ganeval.metrics._mmd import Sums, sums_of
 from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, fid_debiased, linearise
-from ganeval.metrics.kernel import Sums, gaussian, kernel_sums, polynomial, squared_bandwidth, unit_gaussian
+from ganeval.metrics.kernel import gaussian, polynomial, squared_bandwidth, unit_gaussian
 from ganeval.types import Moments
 
 
@@ -70,20 +71,20 @@ def kid(
     subsets: int, subset_size: int, seed: int,
 ) -> Influence:  # fmt: skip
     """Of the unbiased estimate from all pairs: the published subsets would only add their noise."""
-    return _mmd(kernel_sums(fake, real, polynomial(degree, 1 / fake.shape[1] if gamma is None else gamma, coef)))
+    return _mmd(sums_of(fake, real, polynomial(degree, 1 / fake.shape[1] if gamma is None else gamma, coef)))
 
 
 def mmd(fake: Tensor, real: Tensor, *, bandwidth: str, sigma: float, unbiased: bool) -> Influence:
     """With the bandwidth, which the reference sets, as given."""
     if bandwidth == "median":
         raise GanevalError("bandwidth=median depends on the fakes, so the two kernels differ")
-    sums = kernel_sums(fake, real, gaussian(squared_bandwidth(fake, real, bandwidth, sigma)))
+    sums = sums_of(fake, real, gaussian(squared_bandwidth(fake, real, bandwidth, sigma)))
     return _mmd(sums) if unbiased else _mmd(sums, biased=True, root=True)
 
 
 def cmmd(fake: Tensor, real: Tensor, *, sigma: float) -> Influence:
     """Of 1000 times the biased squared MMD."""
-    return _mmd(kernel_sums(fake, real, unit_gaussian(sigma * sigma)), scale=1000, biased=True)
+    return _mmd(sums_of(fake, real, unit_gaussian(sigma * sigma)), scale=1000, biased=True)
 
 
 def _mmd(sums: Sums, *, scale: float = 1.0, biased: bool = False, root: bool = False) -> Influence:

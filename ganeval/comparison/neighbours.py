@@ -15,7 +15,7 @@ from torch import Tensor
 from ganeval.comparison.influence import Influence
 from ganeval.errors import GanevalError
 from ganeval.metrics._pairwise import squared_distances
-from ganeval.metrics.neighbours import inside, says_real
+from ganeval.metrics.neighbours import says_real
 
 ROWS = 256
 """Rows of a distance matrix at a time."""
@@ -78,7 +78,7 @@ class _Balls:
         single = torch.zeros_like(n_within)
         for start in range(0, len(points), ROWS):
             d = squared_distances(points[start : start + ROWS], centres)
-            within, reached = inside(d, radii, strict), inside(d, wider, strict)
+            within, reached = (d < r if strict else d <= r for r in (radii, wider))
             count = within.sum(1)
             n_around[start : start + ROWS] = count
             n_within += within.sum(0)
