@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ganeval.leaderboard import build
-from ganeval.leaderboard.axes import axis, tick_text
+from ganeval.charts import axis, tick_text
 from tests.planted_records import COLLAPSED, failed, metric, png, put, record, sanity
 
 CHROMIUM = next(

@@ -1,0 +1,102 @@
+"""What the figures share: axes with round numbers on them, and the pieces of an SVG.
+
+Numbers are written with one decimal of a viewBox unit, so the same values give the same bytes. Colours and type
+come from a style sheet by class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+
+LOG_FROM = 8.0
+"""An axis is logarithmic where its largest value is this many times its smallest."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps values from [low, high] to positions from `start` to `stop`."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        low, high, value = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
+        return self.start + (value - low) / (high - low) * (self.stop - self.start)
+
+    def ticks(self, about: int = 6) -> list[float]:
+        """Round values within the axis: 1, 2 or 5 times a power of ten; `about` so many where it is linear."""
+        if self.log:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            steps = (1, 2, 5) if self.high / self.low < 200 else (1,)
+            return [t for p in powers for s in steps if self.low <= (t := s * 10.0**p) <= self.high]
+        rough = (self.high - self.low) / about
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
+        return [i * step for i in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
+
+
+def axis(values: Iterable[float], start: float, stop: float, *, log: bool | None = None) -> Axis:
+    """An axis that holds all values with a margin; logarithmic where they are positive and far apart."""
+    low, high = min(values := list(values)), max(values)
+    if log is None:
+        log = low > 0 and high / low >= LOG_FROM
+    if log:
+        margin = (high / low) ** 0.05 if high > low else 1.5
+        return Axis(low / margin, high * margin, start, stop, log=True)
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return Axis(low - margin, high + margin, start, stop)
+
+
+def tick_text(value: float) -> str:
+    """1200000 as 1.2M, 0.1 as 0.1."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * size or (abs(value) >= size and letter == "M"):
+            return f"{value / size:.6g}{letter}"
+    return f"{value:.6g}" if value else "0"
+
+
+def svg(height: float, title: str, body: str, width: float) -> str:
+    """An SVG element of that size that says what it shows; it scales to the width of its place."""
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{body}</svg>'
+
+
+def label(x: float, y: float, text: str, anchor: str, kind: str = "label") -> str:
+    """A text whose start, middle or end is at (x, y)."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def ticks_below(across: Axis, top: float, bottom: float, title: str, about: int = 6) -> str:
+    """The grid lines of a horizontal axis with their numbers and the axis's title below."""
+    body = ""
+    for tick in across.ticks(about):
+        x = across.at(tick)
+        body += f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
+        body += label(x, bottom + 15, tick_text(tick), "middle", "tick")
+    if not title:
+        return body
+    return body + label((across.start + across.stop) / 2, bottom + 32, _titled(title, across), "middle", "axis")
+
+
+def ticks_left(up: Axis, left: float, right: float, title: str, about: int = 6) -> str:
+    """The grid lines of a vertical axis with their numbers and the axis's title to the left."""
+    body = ""
+    for tick in up.ticks(about):
+        y = up.at(tick)
+        body += f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        body += label(left - 6, y + 4, tick_text(tick), "end", "tick")
+    if not title:
+        return body
+    middle = (up.start + up.stop) / 2
+    turn = f'transform="rotate(-90 14 {middle:.1f})"'
+    text = escape(_titled(title, up))
+    return body + f'<text class="axis" x="14" y="{middle:.1f}" text-anchor="middle" {turn}>{text}</text>'
+
+
+def _titled(title: str, along: Axis) -> str:
+    return f"{title} (log scale)" if along.log else title
