@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ganeval.auditing import AuditReport, audit
     from ganeval.collapse import CollapseReport, collapse_test
     from ganeval.errors import GanevalError
     from ganeval.features import extract
@@ -19,24 +20,28 @@ if TYPE_CHECKING:
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
+    "AuditReport": "ganeval.auditing",
     "CollapseReport": "ganeval.collapse",
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
+    "audit": "ganeval.auditing",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
 }
 
 __all__ = [
+    "AuditReport",
     "CollapseReport",
     "Estimate",
     "Features",
     "GanevalError",
     "Moments",
     "ScoreReport",
+    "audit",
     "collapse_test",
     "extract",
     "score",

@@ -17,7 +17,7 @@ LAYERS = [
     {"images", "features", "cache", "reference", "sides"},
     {"collapse"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
-    {"listing", "doctor", "demo"},
+    {"listing", "doctor", "demo", "auditing"},
     {"cli", "terminal", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ganeval.leaderboard import build
 from ganeval.charts import axis, tick_text
+from ganeval.leaderboard import build
 from tests.planted_records import COLLAPSED, failed, metric, png, put, record, sanity
 
 CHROMIUM = next(
