@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -11,8 +12,7 @@ import numpy as np
 import torch
 from PIL import Image as Pillow
 from torch import Tensor
-from torch.nn.functional import pad
-from torchvision.transforms.functional import InterpolationMode, gaussian_blur, rotate
+from torch.nn.functional import affine_grid, conv2d, grid_sample, pad
 
 from ganeval.errors import GanevalError
 from ganeval.images import Image, ImageSet, Reader, all_rows
@@ -38,9 +38,12 @@ def shift(image: Tensor, strength: float, random: np.random.RandomState) -> Tens
 
 def rotation(image: Tensor, strength: float, random: np.random.RandomState) -> Tensor:
     """Turns the image by an angle between -DEGREES and DEGREES, bilinearly; the edge is repeated."""
-    margin = max(image.shape[1:]) // 4 + 1
-    turned = rotate(_widened(image, margin).float(), random.uniform(-DEGREES, DEGREES), InterpolationMode.BILINEAR)
-    return _as_uint8(turned[:, margin:-margin, margin:-margin])
+    angle, (height, width) = math.radians(random.uniform(-DEGREES, DEGREES)), image.shape[1:]
+    cos, sin = math.cos(angle), math.sin(angle)
+    # The grid's coordinates run from -1 to 1 along both sides, however long these are.
+    turn = torch.tensor([[[cos, -sin * height / width, 0.0], [sin * width / height, cos, 0.0]]])
+    grid = affine_grid(turn, [1, *image.shape], align_corners=False)
+    return _as_uint8(grid_sample(image[None].float(), grid, "bilinear", "border", align_corners=False)[0])
 
 
 def noise(image: Tensor, strength: float, random: np.random.RandomState) -> Tensor:
@@ -53,8 +56,10 @@ def noise(image: Tensor, strength: float, random: np.random.RandomState) -> Tens
 def blur(image: Tensor, strength: float, random: np.random.RandomState) -> Tensor:
     """Blurs by a Gaussian whose sigma is `strength` times the shorter side, cut off at three sigma."""
     sigma = strength * min(image.shape[1:])
-    width = 2 * max(1, min(round(3 * sigma), min(image.shape[1:]) - 1)) + 1
-    return _as_uint8(gaussian_blur(image.float(), [width, width], [sigma, sigma]))
+    reach = max(1, math.ceil(3 * sigma))
+    weights = (-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2).softmax(0)
+    wide = pad(image[:, None].float(), [reach] * 4, mode="replicate")
+    return _as_uint8(conv2d(conv2d(wide, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))[:, 0])
 
 
 def jpeg(image: Tensor, strength: float, random: np.random.RandomState) -> Tensor:
