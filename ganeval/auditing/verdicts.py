@@ -58,7 +58,12 @@ class Verdict:
 
 def badness(curve: Curve, better: Better) -> Curve:
     """The curve turned so that more is worse."""
-    turned = {"lower": curve.values, "higher": -curve.values, "half": abs(curve.values - 0.5)}
+    turned = {
+        "lower": curve.values,
+        "higher": -curve.values,
+        "half": abs(curve.values - 0.5),
+        "zero": abs(curve.values),
+    }
     return Curve(curve.strengths, turned[better])
 
 
