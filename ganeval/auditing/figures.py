@@ -27,7 +27,7 @@ text { fill: #e7e4dd; } .paper { fill: #16171a; } .grid { stroke: #393a3f; }
 .l0 { stroke: #7fbfe8; } .b0 { fill: #7fbfe8; } .l1 { stroke: #f0a878; } .b1 { fill: #f0a878; }
 }
 """
-LOUD = ("blind", "inverted", "reacts", ">")
+LOUD = ("blind", "inverted", "reacts", "unreliable")
 """Verdicts that a user should not miss begin with these."""
 
 Panel = tuple[str, str, Mapping[str, Curve]]

@@ -82,6 +82,13 @@ class AuditReport:
             return f"reacts {verdict.change / whole:.0%}"
         return f"sees from {verdict.seen_from:g}" if fully and verdict.word == "sees" else verdict.word
 
+    def _said(self, name: str, metric: str) -> str:
+        """The verdict as it stands in a figure."""
+        if name != SIZE:
+            return self.cell(name, metric, fully=True)
+        found = self.reliable_n[metric]
+        return f"unreliable at n = {self.n}" if found is None else f"reliable from n = {found}"
+
     def time(self, metric: str) -> str:
         """The median time at the full n."""
         found = self.seconds.get(metric, {}).get(self.n)
@@ -176,7 +183,7 @@ class AuditReport:
             f"{name}.svg": figure(
                 EXPERIMENTS[name].title,
                 EXPERIMENTS[name].axis,
-                [(self.title(m), self.cell(name, m), lines) for m, lines in metrics.items()],
+                [(self.title(m), self._said(name, m), lines) for m, lines in metrics.items()],
             )
             for name, metrics in self.curves.items()
         }
