@@ -143,8 +143,11 @@ RISING, FLAT = [0.5, 0.6, 0.7, 0.9], [0.5, 0.5, 0.5, 0.5]
         # 1-NN accuracy: away from 0.5 on either side is worse, towards it better.
         ([0.5, 0.4, 0.3, 0.1], "half", "sees"), ([1.0, 0.9, 0.7, 0.5], "half", "inverted"),
         ([0.3, 0.4, 0.6, 0.7], "half", "blind"),
-        # A step at the end is seen, but does not follow the strength down to and up again.
+        # Up and down again is not seen; nothing until the greatest strength is.
         ([0.5, 0.9, 0.7, 0.5], "lower", "blind"),
+        ([0.5, 0.5, 0.5, 0.9], "lower", "sees"),
+        # Worse at the greatest strength alone, and better the more there is before: no direction.
+        ([0.5, 0.4, 0.3, 0.2, 0.1, 0.6], "lower", "blind"),
     ],
 )  # fmt: skip
 def test_planted_curves_get_their_words(means: list[float], better: verdicts.Better, word: str) -> None:

@@ -32,7 +32,7 @@ class AuditReport:
 
     sets: the reference (`real`), `generated`, and `train` where one was given. clusters: of the modes.
     metrics: {name: options}. curves: {experiment: {metric: {line: Curve of scores}}}.
-    seconds: {metric: {n: median}}. skipped: {metric: why it was not computed, at all or at a small n}.
+    seconds: {metric: {n: the least met}}. skipped: {metric: why it was not computed, at all or at a small n}.
     """
 
     sets: dict[str, SetInfo]
@@ -90,7 +90,7 @@ class AuditReport:
         return f"unreliable at n = {self.n}" if found is None else f"reliable from n = {found}"
 
     def time(self, metric: str) -> str:
-        """The median time at the full n."""
+        """The least time met at the full n; the metrics of one family share theirs equally."""
         found = self.seconds.get(metric, {}).get(self.n)
         return "-" if found is None else f"{1000 * found:.3g} ms" if found < 1 else f"{found:.3g} s"
 

@@ -12,9 +12,6 @@ from ganeval.registry import Better
 
 APART = 0.95
 """Two sets of scores are told apart where the one is above the other in this share of all pairs."""
-TREND = 0.5
-"""A metric follows the strength where the mean rank correlation over the repeats reaches this."""
-
 SHORT_RULE = (
     f"sees: worse at the greatest strength than without the defect in {APART:.0%} of the pairs of repeats, and rising "
     "with the strength; inverted: better; reliable n: from there on a half-generated set is told from a real one; "
@@ -23,7 +20,7 @@ SHORT_RULE = (
 RULE = (
     f"'sees' where, over the repeats, the scores at the greatest strength are worse than those without the defect in "
     f"at least {APART:.0%} of all pairs (AUC {APART}), and the rank correlation of badness and strength within a "
-    f"repeat is at least {TREND} on average; 'inverted' where both hold with the sign turned; 'blind' otherwise. "
+    "repeat is above 0 on average; 'inverted' where both hold with the sign turned; 'blind' otherwise. "
     "Badness is the score where lower is better, minus the score where higher is, and the distance from 0.5 for 1-NN "
     "accuracy. Overfitting: badness against the validation set less badness against the training set, where 1-NN "
     "accuracy counts as it is. Shifts and rotations: 'reacts' where the AUC is at least "
@@ -108,9 +105,9 @@ def judge(bad: Curve, *, harmless: bool = False) -> Verdict:
     seen_from = None if first is None else bad.strengths[first]
     if harmless:
         return Verdict("reacts" if apart[-1] else "robust", last, follows, seen_from, change)
-    if last >= APART and follows >= TREND:
+    if last >= APART and follows > 0:
         return Verdict("sees", last, follows, seen_from, change)
-    if apart[-1] and last < 0.5 and follows <= -TREND:
+    if apart[-1] and last < 0.5 and follows < 0:
         return Verdict("inverted", last, follows, seen_from, change)
     return Verdict("blind", last, follows, seen_from, change)
 
