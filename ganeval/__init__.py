@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganeval.features import extract
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
+    from ganeval.streaming import Stream
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
@@ -27,7 +28,11 @@ _HOMES = {
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
+<<<<<<< HEAD
     "audit": "ganeval.auditing",
+=======
+    "Stream": "ganeval.streaming",
+>>>>>>> main
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
@@ -41,7 +46,11 @@ __all__ = [
     "GanevalError",
     "Moments",
     "ScoreReport",
+<<<<<<< HEAD
     "audit",
+=======
+    "Stream",
+>>>>>>> main
     "collapse_test",
     "extract",
     "score",

@@ -72,14 +72,14 @@ class AuditReport:
         return self.extractor.title(METRICS[metric])
 
     def cell(self, name: str, metric: str, *, fully: bool = False) -> str:
-        """The verdict as it stands in a table: 'reacts' with how much; fully: 'sees' with from which strength."""
+        """The verdict as it stands in a table: 'reacts' with how much, where mixing is seen; fully: 'sees' with from which strength."""
         if name == SIZE:
             found = self.reliable_n[metric]
             return f"> {self.n}" if found is None else str(found)
         verdict = self.verdicts[name][metric]
-        whole = self.verdicts[MIXING][metric].change if MIXING in self.verdicts else 0.0
-        if verdict.word == "reacts" and whole > 0:
-            return f"reacts {verdict.change / whole:.0%}"
+        mixing = self.verdicts.get(MIXING, {}).get(metric)
+        if verdict.word == "reacts" and mixing and mixing.word == "sees":
+            return f"reacts {verdict.change / mixing.change:.0%}"
         return f"sees from {verdict.seen_from:g}" if fully and verdict.word == "sees" else verdict.word
 
     def _said(self, name: str, metric: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.linalg import cholesky_ex, eigh, eigvalsh, svdvals
@@ -18,9 +20,7 @@ SVD_LIMIT = 1024
 
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
-    n = len(rows)
-    mean = torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / n
-    return Moments(mean, scatter(rows, mean).div_(n - 1), n)
+    return Running.of(rows).moments()
 
 
 def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
@@ -38,6 +38,30 @@ def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
     for i in range(0, len(total), COLUMNS):
         total[i : i + COLUMNS, i + COLUMNS :] = total[i + COLUMNS :, i : i + COLUMNS].T
     return total
+
+
+@dataclass(frozen=True)
+class Running:
+    """Moments of rows that come a batch at a time: n, the mean (D,), and the scatter about it (D, D), float64."""
+
+    n: int
+    mean: Tensor
+    scatter: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Running:
+        """Of float32 rows as `moments`; give float64 where the way rows are cut into batches shall move no digit."""
+        mean = torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / len(rows)
+        return cls(len(rows), mean, scatter(rows, mean))
+
+    def __add__(self, other: Running) -> Running:
+        """Both sets as one (Chan, Golub and LeVeque, 1979): nothing cancels, however far the means are from 0."""
+        n, shift = self.n + other.n, other.mean - self.mean
+        between = torch.outer(shift, shift) * (self.n * other.n / n)
+        return Running(n, self.mean + shift * (other.n / n), self.scatter + other.scatter + between)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, self.scatter / (self.n - 1), self.n)
 
 
 def root(data: Tensor | Moments) -> Tensor:
