@@ -28,11 +28,8 @@ _HOMES = {
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
-<<<<<<< HEAD
-    "audit": "ganeval.auditing",
-=======
     "Stream": "ganeval.streaming",
->>>>>>> main
+    "audit": "ganeval.auditing",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
@@ -46,11 +43,8 @@ __all__ = [
     "GanevalError",
     "Moments",
     "ScoreReport",
-<<<<<<< HEAD
-    "audit",
-=======
     "Stream",
->>>>>>> main
+    "audit",
     "collapse_test",
     "extract",
     "score",

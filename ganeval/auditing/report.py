@@ -72,7 +72,10 @@ class AuditReport:
         return self.extractor.title(METRICS[metric])
 
     def cell(self, name: str, metric: str, *, fully: bool = False) -> str:
-        """The verdict as it stands in a table: 'reacts' with how much, where mixing is seen; fully: 'sees' with from which strength."""
+        """The verdict as it stands in a table: fully, 'sees' with the strength from which it does.
+
+        'reacts' comes with its share of the change from no to all generated images, where that is seen.
+        """
         if name == SIZE:
             found = self.reliable_n[metric]
             return f"> {self.n}" if found is None else str(found)

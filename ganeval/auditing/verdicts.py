@@ -24,8 +24,9 @@ RULE = (
     "Badness is the score where lower is better, minus the score where higher is, and the distance from 0.5 for 1-NN "
     "accuracy. Overfitting: badness against the validation set less badness against the training set, where 1-NN "
     "accuracy counts as it is. Shifts and rotations: 'reacts' where the AUC is at least "
-    f"{APART} or at most {1 - APART:.2f}, and by how much, as a share of the change from no to all generated images, where that is seen; "
-    f"'robust' otherwise. Reliable n: the smallest from which on the AUC of the half-generated set over real "
+    f"{APART} or at most {1 - APART:.2f}, and by how much, as a share of the change from no to all generated images, "
+    "where that is seen; 'robust' otherwise. Reliable n: the smallest from which on the AUC of the half-generated set "
+    "over real "
     f"images is at least {APART}."
 )
 
