@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ganeval.collapse import CollapseReport, collapse_test
     from ganeval.errors import GanevalError
     from ganeval.features import extract
+    from ganeval.memorisation import MemorisationReport, memorisation_test
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
     from ganeval.streaming import Stream
@@ -26,12 +27,14 @@ _HOMES = {
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
+    "MemorisationReport": "ganeval.memorisation",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
     "Stream": "ganeval.streaming",
     "audit": "ganeval.auditing",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
+    "memorisation_test": "ganeval.memorisation",
     "score": "ganeval.scoring",
 }
 
@@ -41,12 +44,14 @@ __all__ = [
     "Estimate",
     "Features",
     "GanevalError",
+    "MemorisationReport",
     "Moments",
     "ScoreReport",
     "Stream",
     "audit",
     "collapse_test",
     "extract",
+    "memorisation_test",
     "score",
 ]
 

@@ -150,16 +150,18 @@ def _run(
             bar.update(len(batch))
             waiting = time.perf_counter()
     kept = [reading for reading in readings if not reading.problem]
+    indices = [reading.index for reading in kept]
     if not kept:
         raise GanevalError(f"none of the {len(images)} images in {images.source} can be read; {readings[0].problem}")
     return Features(
         torch.cat(pooled),
         None if logits[0] is None else torch.cat([row for row in logits if row is not None]),
         fingerprint,
-        None if images.labels is None else images.labels[[reading.index for reading in kept]],
+        None if images.labels is None else images.labels[indices],
         images.class_names,
         Survey(
             np.frombuffer(b"".join(reading.digest for reading in kept), np.uint8).reshape(-1, 32),
+            np.array(indices, np.int64),
             **counts,
             skipped=tuple(images.name(reading.index) for reading in readings if reading.problem),
             decode_seconds=decode_seconds,

@@ -11,11 +11,11 @@ ROOT = Path(ganeval.__file__).parent
 
 # A module may import from its own row and from the rows above it.
 LAYERS = [
-    {"errors", "files", "columns", "datasets", "charts", "distributed"},
+    {"errors", "files", "columns", "datasets", "pages", "distributed"},
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference", "sides", "streaming"},
-    {"collapse"},
+    {"collapse", "memorisation"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
     {"listing", "doctor", "demo", "auditing", "integrations"},
     {"cli", "terminal", "__main__"},

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ganeval.auditing.verdicts import Curve
-from ganeval.charts import Axis, axis, label, svg, ticks_below, ticks_left
+from ganeval.pages.axes import Axis, axis
+from ganeval.pages.svg import svg, text, ticks_below, ticks_left
 
 COLUMNS, WIDE, HIGH = 4, 200, 146
 LEFT, RIGHT, TOP, BOTTOM = 46, 190, 34, 120
@@ -43,8 +44,8 @@ def figure(title: str, below: str, panels: Sequence[Panel]) -> str:
     width, height = COLUMNS * WIDE + 8, HEAD + rows * HIGH + 8
     names = list(panels[0][2]) if panels else []
     body = f'<rect class="paper" width="{width}" height="{height}"/>'
-    body += label(12, 24, title[0].upper() + title[1:], "start", "title")
-    body += label(12, 44, f"across: {below}; up: the score, mean and range over the repeats", "start", "axis")
+    body += text(12, 24, title[0].upper() + title[1:], "start", "title")
+    body += text(12, 44, f"across: {below}; up: the score, mean and range over the repeats", "start", "axis")
     body += "".join(_key(name, i, width - 12 - KEY_STEP * (len(names) - i)) for i, name in enumerate(names[:2]))
     for i, panel in enumerate(panels):
         x, y = i % COLUMNS * WIDE, HEAD + i // COLUMNS * HIGH
@@ -59,12 +60,12 @@ def _key(name: str, i: int, x: float) -> str:
     if name == "score":
         return ""
     line = f'<line class="line l{i}" x1="{x}" x2="{x + 24}" y1="20" y2="20"/>'
-    return line + label(x + 30, 24, name, "start", "axis")
+    return line + text(x + 30, 24, name, "start", "axis")
 
 
 def _panel(title: str, word: str, lines: Mapping[str, Curve]) -> str:
-    body = label(LEFT, TOP - 20, title, "start")
-    body += label(LEFT, TOP - 7, word, "start", "loud" if word.startswith(LOUD) else "word")
+    body = text(LEFT, TOP - 20, title, "start")
+    body += text(LEFT, TOP - 7, word, "start", "loud" if word.startswith(LOUD) else "word")
     values = np.concatenate([curve.values[np.isfinite(curve.values)] for curve in lines.values()])
     if not len(values):
         return body

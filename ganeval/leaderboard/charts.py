@@ -1,15 +1,19 @@
-"""The page's figures as inline SVG: seeds and intervals, quality against diversity, the metric over training."""
+"""The page's figures as inline SVG: seeds and intervals, quality against diversity, the metric over training.
+
+Numbers are written with one decimal of a viewBox unit, so the same records give the same bytes. Colours and type
+come from the page's style sheet by class.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 
-from ganeval.charts import Axis, axis, label, svg, ticks_below, ticks_left
 from ganeval.leaderboard.boards import Group, Row
 from ganeval.leaderboard.records import Record
+from ganeval.pages.axes import Axis, axis
+from ganeval.pages.svg import WIDTH, svg, text, ticks_below, ticks_left
 
-WIDTH = 480
 CURVE_WIDTH = 340
 FAR = 3.0
 """A sanity row this many times worse than the worst seed is left out of the figure, which it would flatten."""
@@ -44,11 +48,11 @@ def forest(group: Group) -> str:
     for i, row in enumerate(rows):
         kind = "seed" if i < len(group.rows) else "seed sanity"
         body += _line_of_seeds(row, group.primary, kind, across, 20 + 24 * i)
-    return svg(height, f"{title} of every seed, with mean and 95% interval, by model", body, WIDTH)
+    return svg(height, f"{title} of every seed, with mean and 95% interval, by model", body)
 
 
 def _line_of_seeds(row: Row, primary: str, kind: str, across: Axis, y: float) -> str:
-    body = label(142, y + 4, row.title, "end")
+    body = text(142, y + 4, row.title, "end")
     found = row.summary(primary)
     if found and found.interval:
         low, high = (min(max(x, across.low), across.high) for x in found.interval)
@@ -58,7 +62,7 @@ def _line_of_seeds(row: Row, primary: str, kind: str, across: Axis, y: float) ->
         x = across.at(found.mean)
         body += f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 6}" y2="{y + 6}"/>'
     if row.failures:
-        body += label(WIDTH - 4, y + 4, f"{row.failures} failed", "end", "failed")
+        body += text(WIDTH - 4, y + 4, f"{row.failures} failed", "end", "failed")
     return body
 
 
@@ -77,17 +81,17 @@ def scatter(group: Group) -> str:
     up = axis([y for _, _, y in points], height - 50, 14)
     titles = [group.metrics[name]["title"] for name in names]
     body = ticks_below(across, 14, height - 50, titles[0]) + ticks_left(up, 58, WIDTH - 20, titles[1])
-    dots = [(name, across.at(x), up.at(y)) for name, x, y in points]
+    dots = [(label, across.at(x), up.at(y)) for label, x, y in points]
     body += "".join(f'<circle class="seed" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for _, x, y in dots)
-    return svg(height, f"{titles[1]} against {titles[0]}, the means of each model", body + _labels(dots), WIDTH)
+    return svg(height, f"{titles[1]} against {titles[0]}, the means of each model", body + _labels(dots))
 
 
 def _labels(dots: Sequence[tuple[str, float, float]]) -> str:
     """Each label at the nearest place round its dot that no dot and no earlier label takes."""
     taken = [(x - 5, y - 5, x + 5, y + 5) for _, x, y in dots]
     body = ""
-    for name, x, y in sorted(dots, key=lambda dot: (dot[2], dot[1], dot[0])):
-        width = LETTER * len(name)
+    for label, x, y in sorted(dots, key=lambda dot: (dot[2], dot[1], dot[0])):
+        width = LETTER * len(label)
         places = [(x + side * reach, y + 4 + drop, side) for reach in REACHES for drop in DROPS for side in (1, -1)]
         boxes = {place: _box(*place, width) for place in places}
         place = next((p for p in places if _free(boxes[p], taken)), places[0])
@@ -96,7 +100,7 @@ def _labels(dots: Sequence[tuple[str, float, float]]) -> str:
         if place not in places[:2]:
             ends = f'x1="{x:.1f}" y1="{y:.1f}" x2="{at - side:.1f}" y2="{base - 4:.1f}"'
             body += f'<line class="leader" {ends}/>'
-        body += label(at, base, name, "start" if side > 0 else "end")
+        body += text(at, base, label, "start" if side > 0 else "end")
     return body
 
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.collapse import CollapseReport
 from ganeval.evaluate import Scored
+from ganeval.memorisation import MemorisationReport
 from ganeval.registry import Metric
 from ganeval.sides import SetInfo
 from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ganeval.report.gallery import Gallery
 
 SCHEMA = "ganeval.score/1"
 
@@ -52,6 +55,8 @@ class ScoreReport:
     """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well.
 
     collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
+    memorisation: the verdict on copying, likewise, where the training set, `train`, was given.
+    gallery: the pictures of `to_html`, None unless asked for; no part of the document.
     """
 
     samples: SetInfo
@@ -66,6 +71,9 @@ class ScoreReport:
     by_class: dict[str, ClassScores] = field(default_factory=dict)
     treatments: dict[str, dict[str, int]] = field(default_factory=dict)
     collapse: CollapseReport | None = None
+    memorisation: MemorisationReport | None = None
+    train: SetInfo | None = None
+    gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
         return self.metrics[name].estimate
@@ -80,9 +88,11 @@ class ScoreReport:
             "schema": SCHEMA,
             "samples": vars(self.samples),
             "reference": self.reference and vars(self.reference),
+            "train": self.train and vars(self.train),
             "extractor": vars(self.extractor),
             "metrics": {name: self._line(scored) for name, scored in self.metrics.items()},
             "collapse": self.collapse and self.collapse.to_dict(),
+            "memorisation": self.memorisation and self.memorisation.to_dict(),
             "skipped": self.skipped,
             "treatments": self.treatments,
             "warnings": self.warnings,
@@ -133,6 +143,12 @@ class ScoreReport:
         from ganeval.report.tables import text
 
         return text([self])
+
+    def to_html(self) -> str:
+        """One page that needs no other file: verdicts, numbers, and pictures where the score kept a `gallery`."""
+        from ganeval.report.html import page
+
+        return page([self])
 
 
 def finite(value: Any) -> Any:

@@ -1,15 +1,10 @@
-"""What the figures share: axes with round numbers on them, and the pieces of an SVG.
-
-Numbers are written with one decimal of a viewBox unit, so the same values give the same bytes. Colours and type
-come from a style sheet by class.
-"""
+"""Axes of the figures: where a value stands, and which round numbers mark the way."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from html import escape
 
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is this many times its smallest."""
@@ -59,44 +54,3 @@ def tick_text(value: float) -> str:
         if abs(value) >= 10 * size or (abs(value) >= size and letter == "M"):
             return f"{value / size:.6g}{letter}"
     return f"{value:.6g}" if value else "0"
-
-
-def svg(height: float, title: str, body: str, width: float) -> str:
-    """An SVG element of that size that says what it shows; it scales to the width of its place."""
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{body}</svg>'
-
-
-def label(x: float, y: float, text: str, anchor: str, kind: str = "label") -> str:
-    """A text whose start, middle or end is at (x, y)."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def ticks_below(across: Axis, top: float, bottom: float, title: str, about: int = 6) -> str:
-    """The grid lines of a horizontal axis with their numbers and the axis's title below."""
-    body = ""
-    for tick in across.ticks(about):
-        x = across.at(tick)
-        body += f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-        body += label(x, bottom + 15, tick_text(tick), "middle", "tick")
-    if not title:
-        return body
-    return body + label((across.start + across.stop) / 2, bottom + 32, _titled(title, across), "middle", "axis")
-
-
-def ticks_left(up: Axis, left: float, right: float, title: str, about: int = 6) -> str:
-    """The grid lines of a vertical axis with their numbers and the axis's title to the left."""
-    body = ""
-    for tick in up.ticks(about):
-        y = up.at(tick)
-        body += f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        body += label(left - 6, y + 4, tick_text(tick), "end", "tick")
-    if not title:
-        return body
-    middle = (up.start + up.stop) / 2
-    turn = f'transform="rotate(-90 14 {middle:.1f})"'
-    text = escape(_titled(title, up))
-    return body + f'<text class="axis" x="14" y="{middle:.1f}" text-anchor="middle" {turn}>{text}</text>'
-
-
-def _titled(title: str, along: Axis) -> str:
-    return f"{title} (log scale)" if along.log else title
