@@ -352,6 +352,19 @@ def test_given_samples_and_training_images_are_used() -> None:
     assert report.verdicts["overfit"]["fid"].word == "sees"
 
 
+def test_what_reads_the_training_set_sees_copies_and_is_scored_once() -> None:
+    report = ganeval.audit(
+        "digits:test", train="digits:train", n=150, repeats=4, metrics=["authenticity", "ct"],
+        experiments=["mixing", "overfit"],
+    )  # fmt: skip
+    for name in ("authenticity", "ct"):
+        assert report.verdicts["overfit"][name].word == "sees"
+        assert np.isnan(report.curves["overfit"][name]["train"].values).all()
+    # Every fake is a training image: none is authentic, and C_T is far below 0.
+    assert (report.curves["overfit"]["authenticity"]["validation"].values[-1] == 0).all()
+    assert (report.curves["overfit"]["ct"]["validation"].values[-1] < -3).all()
+
+
 def run(*arguments: object, code: int = 0) -> Result:
     done = CliRunner().invoke(cli, ["audit", *map(str, arguments)], prog_name="ganeval")
     assert done.exit_code == code, done.stderr + done.stdout + str(done.exception)
@@ -413,7 +426,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--ref", "digits:test", "--experiment", "droping"], ["unknown experiment 'droping'", "'dropping'"]),
         (["--ref", "digits:test", "--repeats", "3"], ["--repeats 3", "4 or more"]),
         (["--ref", "digits:test", "--metric", "fidd"], ["unknown metric", "'fid'"]),
-        (["--ref", "{}/few.npy", "--metric", "mode_score", "--experiment", "blur"], ["no class logits"]),
+        (["--ref", "digits:test", "--metric", "mode_score", "--experiment", "blur"], ["no class logits"]),
     ],
     ids=lambda value: " ".join(map(str, value))[-40:],
 )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from ganeval.auditing.experiments import GENERATED, OVERFIT, REAL, TRAIN, Selection
+from ganeval.auditing.experiments import GENERATED, REAL, TRAIN, Selection
 from ganeval.auditing.images import altered, gaussian
 from ganeval.errors import GanevalError
 from ganeval.features import extract
@@ -67,7 +66,7 @@ class Banks:
 
 
 def open_banks(
-    reference: Source, train: Source | None, samples: Source | None, experiments: Sequence[str], settings: Settings
+    reference: Source, train: Source | None, samples: Source | None, settings: Settings
 ) -> tuple[Banks, str, list[str]]:
     """The banks, why their extractor was taken, and the warnings.
 
@@ -77,7 +76,7 @@ def open_banks(
     trained = None if train is None else _opened(train, settings, "--train")
     fakes = None if samples is None else _opened(samples, settings, "--samples")
     notes = [*real.notes, *(_overlap(real, trained) if trained else ())]
-    parts = 3 if trained is None and OVERFIT in experiments else 2
+    parts = 3 if trained is None else 2
     n = _size(settings.n, real, parts, [others for others in (trained, fakes) if others])
     side = Side(SetInfo(real.source, len(real), None), real, extractor=real.extractor)
     net, reason = choose_extractor(settings, side, side)

@@ -55,6 +55,8 @@ class AuditReport:
 
     def _judged(self, name: str, metric: str) -> Verdict:
         lines, better, kind = self.curves[name][metric], METRICS[metric].better, EXPERIMENTS[name].kind
+        if kind == "overfitting" and METRICS[metric].train == "needed":
+            return judge(badness(lines["validation"], better))
         if kind == "overfitting":
             return judge(gap(lines["validation"], lines["train"], better))
         return judge(badness(lines["score"], better), harmless=kind == "harmless")

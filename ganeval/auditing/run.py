@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ganeval.errors import GanevalError, unknown
 from ganeval.evaluate import Plan, Requests, plan, run
 from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
+from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
 from ganeval.settings import Precision, Settings
@@ -76,12 +77,13 @@ def audit_with(
     if repeats < MIN_REPEATS:
         raise GanevalError(f"--repeats {repeats}: give {MIN_REPEATS} or more; fewer can't tell a defect from chance")
     names, seed = _wanted(experiments), settings.seed
-    banks, reason, notes = open_banks(reference, train, samples, names, settings)
+    banks, reason, notes = open_banks(reference, train, samples, settings)
     real = banks.features(REAL)
     clusters, to_centre, k = clustered(real, banks.n, seed)
     rows = np.arange(2 * banks.n)
-    todo = plan(settings.metrics, banks.pick(((REAL, rows[::2]),)), banks.pick(((REAL, rows[1::2]),)),
-                banks.net.name, seed)  # fmt: skip
+    half, other = banks.pick(((REAL, rows[::2]),)), banks.pick(((REAL, rows[1::2]),))
+    # Held-out images play the training set where there is none, so what needs one always runs.
+    todo = plan(settings.metrics, half, other, banks.net.name, seed, train=other)
     bench = _Bench(banks, replace(todo, explicit=False), pick_device(settings.device))
     with tqdm(total=repeats * len(names), desc="audit", disable=not settings.progress, leave=False) as bar:
         for repeat in range(repeats):
@@ -119,7 +121,7 @@ class _Bench:
     def score(self, name: str, draw: Draw) -> None:
         """One repeat of an experiment."""
         for level in EXPERIMENTS[name].levels(draw):
-            key = (_key(level.fake), _key(level.real))
+            key = (_key(level.fake), _key(level.real), level.line == "train")
             if key not in self.known:
                 self.known[key] = self._run(level, draw)
             for metric in self.todo.wanted:
@@ -129,7 +131,13 @@ class _Bench:
     def _run(self, level: Level, draw: Draw) -> dict[str, float]:
         n = sum(len(rows) for _, rows in level.fake)
         fake = self.banks.pick(level.fake, np.random.RandomState(draw.seed).permutation(n))
-        scored, failed = run(self.todo, fake, self.banks.pick(level.real), device=self.device, cache_key=None)
+        real, train = self.banks.pick(level.real), self.banks.pick((draw.train,))
+        own, others = (replace(self.todo, wanted=w) for w in _split(self.todo.wanted))
+        scored, failed = run(others, fake, real, device=self.device, cache_key=None)
+        # What needs the training set reads it by itself; it has no use for training images as the reference.
+        if level.line != "train":
+            more, lost = run(own, fake, real, device=self.device, cache_key=None, train=train)
+            scored, failed = {**scored, **more}, {**failed, **lost}
         for name, reason in failed.items():
             self.failed.setdefault(name, f"at n = {n}: {reason}")
         for name, line in scored.items():
@@ -149,6 +157,12 @@ class _Bench:
         The metrics of one family share its time equally.
         """
         return {name: {n: min(s) for n, s in sorted(by_n.items())} for name, by_n in self.seconds.items()}
+
+
+def _split(wanted: Mapping[str, dict]) -> tuple[dict[str, dict], dict[str, dict]]:
+    """The metrics that need a training set, and the others; MiFID reads the set that it is scored against."""
+    own = {name: options for name, options in wanted.items() if METRICS[name].train == "needed"}
+    return own, {name: options for name, options in wanted.items() if name not in own}
 
 
 def _key(selection: Selection) -> tuple:
