@@ -15,6 +15,7 @@ from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import score_classes, small_classes
 from ganeval.collapse import CollapseReport, collapse_test
+from ganeval.distributed import rank
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan, run
 from ganeval.features import pick_device
@@ -98,7 +99,9 @@ def score_each(
         fake = extract_side(fake, net, settings, fake.info.source)
         refuse_mixture(fake, real)
         refuse_mixture(fake, learnt)
-        reports.append(_report(fake, real, learnt, net, reason, device, settings, time.perf_counter() - began))
+        seconds = time.perf_counter() - began
+        if rank() == 0 or not settings.distributed:
+            reports.append(_report(fake, real, learnt, net, reason, device, settings, seconds))
     return reports
 
 
@@ -126,7 +129,8 @@ def make_reference(source: Source, path: str | Path, settings: Settings) -> Mome
     if total is None or total.n < 2:
         raise GanevalError(f"{side.info.source} has {total.n if total else 0} image(s); statistics need 2 or more")
     moments = replace(total.moments(), fingerprint=features.fingerprint, extractor=net.name if net else None)
-    save_statistics(path, moments)
+    if rank() == 0 or not settings.distributed:
+        save_statistics(path, moments)
     return moments
 
 

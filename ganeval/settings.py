@@ -33,3 +33,4 @@ class Settings:
     progress: bool = False
     collapse: bool | None = None
     gallery: bool = False
+    distributed: bool = False

@@ -106,6 +106,7 @@ def extract_side(side: Side, net: Extractor | None, settings: Settings, label: s
         skip_bad=settings.skip_bad,
         cache=settings.cache,
         progress=label if settings.progress else None,
+        distributed=settings.distributed,
     )
     if features.survey:
         columns = np.ascontiguousarray(features.survey.digests).view(">u8")

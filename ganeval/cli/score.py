@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganeval import distributed
 from ganeval.cli.collapse import exit_status
 from ganeval.cli.options import draw_options, settings_options
 from ganeval.cli.output import form_of, json_of, publish
@@ -40,6 +41,7 @@ GATE_FAILED = 1
 )
 @settings_options
 @draw_options
+@click.option("--gpus", type=click.IntRange(min=2), metavar="N", help="Share the extraction among N processes.")
 @click.option("--by-class", is_flag=True, help="Also score each class apart.")
 @click.option(
     "--format",
@@ -56,7 +58,7 @@ GATE_FAILED = 1
 def score(
     samples: tuple[str, ...], reference: str | None, train: str | None, metrics: tuple[str, ...], settings: Settings,
     n: int | None, seed: int, by_class: bool, form: str | None, output: Path | None, html: Path | None,
-    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool,
+    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool, gpus: int | None,
 ) -> int:  # fmt: skip
     """Score the images in SAMPLES: folders, zips, .npz, .npy or data set names.
 
@@ -68,6 +70,8 @@ def score(
     ganeval score ./samples --ref ./real --html report.html
     """
     parsed = [_gate(text) for text in gates]
+    if gpus and not distributed.started():
+        return distributed.launch(gpus)
     from ganeval.scoring import score_each  # torch loads here, so --help stays instant
 
     settings = replace(
@@ -78,8 +82,11 @@ def score(
         by_class=by_class,
         collapse=True if fail_on_collapse else None,
         gallery=html is not None,
+        distributed=distributed.join(),
     )
     reports = score_each(samples, reference, settings, train)
+    if not reports:
+        return 0  # another rank has them
     publish(_render(reports, form or form_of(output, "table")), output)
     if html:
         from ganeval.report.html import page
