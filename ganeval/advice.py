@@ -28,7 +28,7 @@ def advise(
         yield from _samples(fake.survey)
     if isinstance(real, Features) and fake.survey and real.survey:
         yield from _two_sets(fake.survey, real.survey)
-    if train is not None and train.survey:
+    if train is not None and train.survey and fake.survey:
         yield from _training_set(fake.survey, real.survey if isinstance(real, Features) else None, train.survey)
 
 

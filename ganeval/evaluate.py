@@ -164,7 +164,7 @@ def _compute(
         return {}
     metric = METRICS[names[0]]
     instead = metric.train == "instead" and train is not None
-    against = [train] if metric.train == "needed" or instead else []
+    against: list[Any] = [train] if metric.train == "needed" or instead else []
     against += [real] if metric.reference and not instead else []
     arguments = [s if isinstance(s, Moments) else getattr(s, metric.on).to(device) for s in (fake, *against)]
     if metric.family:

@@ -12,9 +12,9 @@ def metrics() -> str:
     load_plugins()
     body = []
     for metric in METRICS.values():
-        needs = [metric.on if metric.on == "logits" else "features"]
+        needs: list[str] = [metric.on if metric.on == "logits" else "features"]
         needs += ["reference"] if metric.reference else []
-        needs += {"no": [], "needed": ["training set"], "instead": ["(training set)"]}[metric.train]
+        needs += {"no": [], "needed": ["train"], "instead": ["(train)"]}[metric.train]
         best = {"half": "0.5", "zero": "0"}.get(metric.better, metric.better)
         body.append((metric.name, best, " + ".join(needs), metric.paper))
     return listing(("metric", "best", "needs", "paper"), body)

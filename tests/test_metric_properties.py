@@ -21,7 +21,7 @@ REAL = _random.randn(150, 12)
 TRAIN = np.random.RandomState(1).randn(150, 12)
 SEEDED = {name for name, metric in METRICS.items() if "seed" in inspect.signature(metric.fn).parameters}
 DRAWS_ROWS = SEEDED - {"sliced_wasserstein", "emd"} | {"inception_score", "ndb", "ct"}
-"""Metrics that divide the rows among subsets or cells: score() orders rows by content, so there their order is fixed."""
+"""Metrics that divide the rows among subsets: score() orders rows by content, so there their order is fixed."""
 
 # The value of (x, x), where it has one.
 IDEAL = {

@@ -84,7 +84,8 @@ BAD: dict[str, Callable[[Tensor], Tensor]] = {
     "contrast x 0.8": lambda x: _bytes(x.float().mean((1, 2, 3), keepdim=True) / 255 * 0.2 + 0.8 * x / 255),
     "pure noise": lambda x: torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).mul(255).byte(),
 }
-COLLAPSED = ("support 50", "no 3")
+COLLAPSED = ("support 50", "no 3", "only 3")
+ONLY_DIGITS, TOO_FEW_DIGITS = "GAN", "only 3"
 KINDS = ("real", *(f"{share} {how}" for how in COPIED for share in SHARES), *BAD, *COLLAPSED, "two averaged", "GAN")
 
 
@@ -134,8 +135,8 @@ def plant(name: str, extractor: str, kind: str, order: np.ndarray, n: int, rando
     threes = pixels(name, 1)[1].numpy()[order] == 3
     if kind == "support 50":
         order = random.choice(order[:50], n)
-    elif kind == "no 3":
-        order = order[~threes]
+    elif kind in ("no 3", "only 3"):
+        order = order[threes == (kind == "only 3")]
     return features(name, extractor, kind if kind in BAD else "test")[torch.from_numpy(order[:n])]
 
 
@@ -167,7 +168,7 @@ def run(
     """Adds draws to the records, up to so many of each kind."""
     extractor, n, m = extractor or EXTRACTORS[name], n or N_FAKE[name], m or N_REAL[name]
     lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
-    for kind in kinds or [kind for kind in KINDS if kind != "GAN" or name == "digits"]:
+    for kind in kinds or [kind for kind in KINDS if kind != (TOO_FEW_DIGITS if name == "digits" else ONLY_DIGITS)]:
         case = {"data": name, "extractor": extractor, "n": n, "m": m, "kind": kind}
         done = {line["seed"] for line in lines if all(line[key] == case[key] for key in case)}
         for seed in range(draws if kind == "real" else draws // 10):
