@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ganeval.auditing import AuditReport, audit
     from ganeval.collapse import CollapseReport, collapse_test
     from ganeval.errors import GanevalError
     from ganeval.features import extract
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
+    "AuditReport": "ganeval.auditing",
     "CollapseReport": "ganeval.collapse",
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
@@ -29,6 +31,7 @@ _HOMES = {
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
     "Stream": "ganeval.streaming",
+    "audit": "ganeval.auditing",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "memorisation_test": "ganeval.memorisation",
@@ -36,6 +39,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditReport",
     "CollapseReport",
     "Estimate",
     "Features",
@@ -44,6 +48,7 @@ __all__ = [
     "Moments",
     "ScoreReport",
     "Stream",
+    "audit",
     "collapse_test",
     "extract",
     "memorisation_test",

@@ -17,7 +17,7 @@ LAYERS = [
     {"images", "features", "cache", "reference", "sides", "streaming"},
     {"collapse", "memorisation"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
-    {"listing", "doctor", "demo", "integrations"},
+    {"listing", "doctor", "demo", "auditing", "integrations"},
     {"cli", "terminal", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -34,6 +34,11 @@ class ExtractorInfo:
     precision: str
     reason: str
 
+    def title(self, metric: Metric) -> str:
+        """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""
+        at_home = metric.home and self.name.startswith(metric.home) and self.verified
+        return metric.title if at_home or not metric.home else metric.title_elsewhere or metric.title
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -74,9 +79,8 @@ class ScoreReport:
         return self.metrics[name].estimate
 
     def title(self, metric: Metric) -> str:
-        """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""
-        at_home = metric.home and self.extractor.name.startswith(metric.home) and self.extractor.verified
-        return metric.title if at_home or not metric.home else metric.title_elsewhere or metric.title
+        """What people read of this metric on these features."""
+        return self.extractor.title(metric)
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `--format json`: plain lists, strings and numbers; what is not a number is null."""
@@ -106,7 +110,7 @@ class ScoreReport:
                 }
                 for name, scores in self.by_class.items()
             }
-        return _finite(document)
+        return finite(document)
 
     def _line(self, scored: Scored) -> dict[str, Any]:
         estimate = scored.estimate
@@ -147,10 +151,10 @@ class ScoreReport:
         return page([self])
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
