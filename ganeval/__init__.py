@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganeval.collapse import CollapseReport, collapse_test
+    from ganeval.collapse.monitor import CollapseMonitor
     from ganeval.errors import GanevalError
     from ganeval.features import extract
     from ganeval.report import ScoreReport
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
+    "CollapseMonitor": "ganeval.collapse.monitor",
     "CollapseReport": "ganeval.collapse",
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
@@ -31,6 +33,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CollapseMonitor",
     "CollapseReport",
     "Estimate",
     "Features",
