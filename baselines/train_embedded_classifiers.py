@@ -12,6 +12,7 @@ was stopped goes on where it was, and ends in the same weights.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -67,7 +68,7 @@ def train(network: Classifier, name: str, x: Tensor, y: Tensor) -> None:
     steps = EPOCHS[name] * len(x) // BATCH[name]
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=steps)
-    parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
     kept, first = Path(f"runs/embedded-{name}.pt"), 0
     if kept.exists():
         state = torch.load(kept, weights_only=True)

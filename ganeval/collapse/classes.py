@@ -55,9 +55,9 @@ def assign(
         usual = counts >= FEW
         if usual.sum() > 1 and counts[usual].sum() * 2 >= len(b):
             return Classes(a, b, everything, _named(b, real, len(counts), "class"), "logits")
-    known = real.labels if labels is None else labels
-    if labels is None and known is not None and len(known.unique()) == 1:
-        known = None
+    known = labels
+    if known is None and real.labels is not None and len(real.labels.unique()) > 1:
+        known = real.labels
     x, y = fake.pooled.cpu(), real.pooled.cpu()
     if known is not None:
         known = _checked(known, len(real), "real")
