@@ -57,6 +57,19 @@ def test_batch_size_and_company_do_not_matter(name: str) -> None:
     assert alone.fingerprint == together.fingerprint
 
 
+def test_colours_matter_to_the_classifier_of_cifar10_alone() -> None:
+    """Two images of one luma: what MNIST's classifier sees is the same."""
+    one = torch.zeros(1, 3, 32, 32)
+    one[:, 0, 8:24] = 200
+    other = torch.zeros(1, 3, 32, 32)
+    other[:, 1, 8:24] = 200 * 0.299 / 0.587
+    for name, same in (("classifier:mnist", True), ("classifier:cifar10", False)):
+        extractor = load_extractor(name)
+        a, b = (extractor(extractor.resize(x))[0] for x in (one, other))
+        assert torch.allclose(a, b, atol=1e-4) == same
+    assert "/bilinear32/" in load_extractor("classifier:cifar10").fingerprint
+
+
 def test_mixed_sizes_keep_their_order(tmp_path: Path) -> None:
     sizes = [(8, 8), (20, 10), (8, 8), (5, 9), (20, 10)]
     for i, (width, height) in enumerate(sizes):
