@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganeval.features import extract
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
+    from ganeval.streaming import Stream
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
+    "Stream": "ganeval.streaming",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
@@ -40,6 +42,7 @@ __all__ = [
     "GanevalError",
     "Moments",
     "ScoreReport",
+    "Stream",
     "collapse_test",
     "extract",
     "score",
