@@ -451,6 +451,16 @@ def test_planted_collapses_of_digits_are_found(kind: str) -> None:
     assert rate(kind, 12) >= 0.95
 
 
+def test_low_diversity_of_cifar_is_found_and_real_images_are_not_called_collapsed(
+    data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Missing classes and bad images are another matter there: docs/calibration.md has the rates."""
+    monkeypatch.setenv("GANEVAL_DATA", str(data_root))
+    assert rate("nothing", 20, name="cifar10") <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 20)
+    for kind in ("support 50", "shrunk by half"):
+        assert rate(kind, 5, name="cifar10") == 1
+
+
 def test_power_grows_with_what_is_missing() -> None:
     powers = [rate(kind, 8) for kind in ("3 at 0.5", "3 at 0.25", "3 at 0.1", "no 3")]
     assert powers == sorted(powers)
