@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ganeval.auditing import AuditReport, audit
     from ganeval.collapse import CollapseReport, collapse_test
+    from ganeval.collapse.monitor import CollapseMonitor
     from ganeval.comparison import ComparisonReport, compare
     from ganeval.errors import GanevalError
     from ganeval.features import extract
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
+    "AuditReport": "ganeval.auditing",
+    "CollapseMonitor": "ganeval.collapse.monitor",
     "CollapseReport": "ganeval.collapse",
     "ComparisonReport": "ganeval.comparison",
     "Estimate": "ganeval.types",
@@ -31,6 +35,7 @@ _HOMES = {
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
     "Stream": "ganeval.streaming",
+    "audit": "ganeval.auditing",
     "collapse_test": "ganeval.collapse",
     "compare": "ganeval.comparison",
     "extract": "ganeval.features",
@@ -39,6 +44,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditReport",
+    "CollapseMonitor",
     "CollapseReport",
     "ComparisonReport",
     "Estimate",
@@ -48,6 +55,7 @@ __all__ = [
     "Moments",
     "ScoreReport",
     "Stream",
+    "audit",
     "collapse_test",
     "compare",
     "extract",

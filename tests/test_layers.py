@@ -16,9 +16,9 @@ LAYERS = [
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference", "sides", "streaming"},
     {"collapse", "memorisation"},
-    {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
+    {"evaluate", "advice", "report", "classes", "judging", "scoring", "leaderboard"},
     {"comparison"},
-    {"listing", "doctor", "demo", "integrations"},
+    {"listing", "doctor", "demo", "auditing", "integrations"},
     {"cli", "terminal", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -291,4 +291,5 @@ def test_statistics_in_parts_are_those_of_the_whole(tmp_path: Path, monkeypatch:
     found = scoring.make_reference("digits:train", tmp_path / "stats.npz", Settings("classifier:digits"))
     assert found.n == len(whole) > 1000
     assert torch.allclose(found.mean, whole.mean(0), rtol=1e-12)
-    assert torch.allclose(found.cov, whole.T.cov(), rtol=1e-9, atol=1e-12)
+    # Products of float32 features are taken in float32, a block at a time.
+    assert torch.allclose(found.cov, whole.T.cov(), rtol=1e-6, atol=1e-6)

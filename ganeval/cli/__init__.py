@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ganeval import __version__
+from ganeval.cli.audit import audit
 from ganeval.cli.collapse import collapse
 from ganeval.cli.compare import compare
 from ganeval.cli.demo import demo
@@ -28,5 +29,5 @@ def cli() -> None:
     show_log()
 
 
-for _command in (score, compare, collapse, reference, list_, leaderboard, doctor, demo, weights):
+for _command in (score, compare, collapse, audit, reference, list_, leaderboard, doctor, demo, weights):
     cli.add_command(_command)

@@ -16,7 +16,9 @@ from ganeval.collapse.report import CollapseReport, Verdict
 from ganeval.collapse.similarity import (
     EACH,
     FEW_KINDS,
+    FEWEST_BEYOND,
     MANY_DUPLICATES,
+    MOST_PERMUTATIONS,
     Similarity,
     Support,
     find_twins,
@@ -32,6 +34,8 @@ MIN_FAKE, MIN_REAL = 50, 100
 COMPARED = 1000
 """The test of similarity takes at most this many images of each set, so that it stays quick at any N."""
 SHOWN = 8
+LEAST_ALPHA = 2 * FEWEST_BEYOND / MOST_PERMUTATIONS
+"""The permutations can't tell apart what is rarer; each of the two tests has half of it."""
 TWINS_SUSPECTED, TWINS_COLLAPSED = 0.05, 0.5
 """The share of fakes with a twin that is suspect without a reference, and that is collapse however bad the images."""
 
@@ -67,10 +71,11 @@ def collapse_test(
     Without a reference (real=None) only copies among the fakes can be seen: 'suspected', or else 'undetermined'.
 
     The features should see what matters: in pixels a light blur is low diversity. The order of the images does not
-    matter. Raises GanevalError for under 50 fakes or 100 real images, two extractors, NaN, or wrong labels.
+    matter. Raises GanevalError for under 50 fakes or 100 real images, two extractors, NaN, wrong labels, or a
+    reference whose images are mostly alike.
     """
-    if not 0 < alpha < 1:
-        raise GanevalError(f"alpha={alpha} of collapse_test; give a probability, such as 0.05")
+    if not LEAST_ALPHA <= alpha < 1:
+        raise GanevalError(f"alpha={alpha:g} of collapse_test; give a probability from {LEAST_ALPHA}, such as 0.05")
     if real is None:
         return _without_reference(fake, alpha, seed)
     x, y = (rows.cpu() for rows in pair(fake.pooled, real.pooled))
@@ -79,7 +84,7 @@ def collapse_test(
     fake_rows, real_rows = _shuffled(x, random), _shuffled(y, random)
     held, test = real_rows[: len(y) // 2], real_rows[len(y) // 2 :]
     some_fake, some_held, some_test = (rows[:COMPARED] for rows in (fake_rows, held, test))
-    similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random)
+    similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random, alpha / 2)
     sure_fake, sure_real = _sure(fake, real, held)
     fidelity = judge(
         x[some_fake], y[some_test], y[some_held],
@@ -100,7 +105,7 @@ def collapse_test(
         tuple((int(fake_rows[i]), int(fake_rows[j]), d) for i, j, d in nearest),
         classes.how, len(x), len(y), compared, alpha, seed,
         words.minimum_detectable(classes, similarity, compared, alpha / 2),
-        words.notes(classes, len(x), len(y), compared),
+        words.notes(classes, len(x), len(y), compared, alpha / 2),
     )  # fmt: skip
 
 
@@ -109,6 +114,8 @@ def _check(fake: Features, real: Features) -> None:
         raise GanevalError(
             f"the fakes' features are {fake.fingerprint}, the reference's {real.fingerprint}; use one extractor"
         )
+    if fake.logits is not None and real.logits is not None:
+        pair(fake.logits, real.logits)
     if len(fake) < MIN_FAKE or len(real) < MIN_REAL:
         raise GanevalError(
             f"{len(fake)} fakes and {len(real)} real images are too few to see a collapse; "

@@ -135,6 +135,15 @@ def power(ratio: float, share: float, n: int, m: int, tests: int, level: float) 
     return float(binom.pmf(counts, n, ratio * share)[found].sum())
 
 
+def images_to_see(count: float, n: int, m: int, tests: int, level: float) -> float | None:
+    """The factor on n and m at which the loss of a class with this many real images is found; None where it is now.
+
+    No fake among the k of the class has the chance (m / (n + m))^k, nearly, which must reach level / tests.
+    """
+    enough = math.log(tests / level) / math.log1p(n / m)
+    return None if hypergeom.cdf(0, n + m, round(count), n) <= level / tests else enough / count
+
+
 def smallest_class(n: int, m: int, tests: int, level: float) -> float | None:
     """The smallest share of the real images whose complete absence from the fakes is found, or None."""
     drawn = np.arange(m)

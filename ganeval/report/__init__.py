@@ -79,7 +79,7 @@ class ScoreReport:
         return self.metrics[name].estimate
 
     def title(self, metric: Metric) -> str:
-        """The metric's name as people read it, see ExtractorInfo.title."""
+        """What people read of this metric on these features."""
         return self.extractor.title(metric)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class ScoreReport:
                 }
                 for name, scores in self.by_class.items()
             }
-        return _finite(document)
+        return finite(document)
 
     def _line(self, scored: Scored) -> dict[str, Any]:
         estimate = scored.estimate
@@ -151,10 +151,10 @@ class ScoreReport:
         return page([self])
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
