@@ -52,7 +52,7 @@ def difference(a: Influence, b: Influence, better: Better, *, paired: bool) -> D
     if a.root:
         values = math.sqrt(a.value), math.sqrt(b.value)
         std_error = std_error / sum(values) if sum(values) > 0 else 0.0
-    return Difference(*values, std_error, p_value, a.n, b.n)
+    return Difference(*values, std_error, p_value, a.images or a.n, b.images or b.n)
 
 
 def _variance(a: Influence, b: Influence, sign: int, paired: bool) -> float:

@@ -134,8 +134,12 @@ def table(records: Path) -> None:
         click.echo(f"| {data} | {n} / {m} | {what} | {len(lines)} | {wrong:.1%} |")
     click.echo("")
     _by_metric(nulls, lambda found: f"{np.mean(found[:, 0] <= 0.05):.1%} ({kstest(found[:, 0], 'uniform').pvalue:.2f})")
-    click.echo("")
-    _by_metric(power, lambda found: f"{np.mean(found[:, 1] <= 0.05):.0%}")
+    for which in dict.fromkeys(case[:3] for case in power):
+        click.echo("")
+        _by_metric(
+            {case: lines for case, lines in power.items() if case[:3] == which},
+            lambda found: f"{np.mean(found[:, 1] <= 0.05):.0%}",
+        )
 
 
 def _by_metric(cases: dict[tuple, list[dict]], cell: Callable[[np.ndarray], str]) -> None:
