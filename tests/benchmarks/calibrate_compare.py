@@ -152,6 +152,8 @@ def _by_metric(cases: dict[tuple, list[dict]], cell: Callable[[np.ndarray], str]
             found = np.array([line[metric][:2] for line in lines if metric in line])
             cells.append(cell(found) if len(found) else "-")
         click.echo(f"| {metric} | {' | '.join(cells)} |")
+    if any(case[3] in NULLS for case in cases):
+        return
     rates = [
         np.mean([any(better == "B" for _, _, better in line.values()) for line in lines]) for lines in cases.values()
     ]
