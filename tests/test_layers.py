@@ -11,7 +11,7 @@ ROOT = Path(ganeval.__file__).parent
 
 # A module may import from its own row and from the rows above it.
 LAYERS = [
-    {"errors", "files", "columns", "datasets"},
+    {"errors", "files", "columns", "datasets", "allocator"},
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference", "sides"},
