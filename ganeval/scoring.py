@@ -20,6 +20,7 @@ from ganeval.evaluate import Requests, plan, run
 from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
 from ganeval.metrics._moments import moments as moments_of
+from ganeval.precision import PrecisionEffect, precision_effect
 from ganeval.reference import save_statistics
 from ganeval.report import ExtractorInfo, ScoreReport
 from ganeval.settings import Precision, Settings
@@ -77,14 +78,16 @@ def score_each(
     fakes = [open_side(source, settings) for source in samples]
     real = None if reference is None else open_side(reference, settings, may_be_statistics=True)
     net, reason = choose_extractor(settings, fakes[0], real)
+    real_images = real
     if real:
         real = extract_side(real, net, settings, "reference")
     reports = []
-    for fake in fakes:
+    for images in fakes:
         began = time.perf_counter()
-        fake = extract_side(fake, net, settings, fake.info.source)
+        fake = extract_side(images, net, settings, images.info.source)
         refuse_mixture(fake, real)
-        reports.append(_report(fake, real, net, reason, device, settings, time.perf_counter() - began))
+        effect = precision_effect(images, real_images, net, settings)
+        reports.append(_report(fake, real, net, reason, device, settings, time.perf_counter() - began, effect))
     return reports
 
 
@@ -108,6 +111,7 @@ def _report(
     device: torch.device,
     settings: Settings,
     extract_seconds: float,
+    effect: PrecisionEffect | None,
 ) -> ScoreReport:
     features = fake.features
     data = real.data if real and not isinstance(real.data, ImageSet) else None
@@ -149,6 +153,7 @@ def _report(
         by_class,
         {side: dict(survey.treatments) for side, survey in surveys.items() if survey},
         verdict,
+        effect,
     )
 
 

@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "files", "columns", "datasets", "allocator"},
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
-    {"images", "features", "cache", "reference", "sides"},
+    {"images", "features", "cache", "reference", "sides", "precision"},
     {"collapse"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
     {"listing", "doctor", "demo"},

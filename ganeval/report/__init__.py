@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.collapse import CollapseReport
 from ganeval.evaluate import Scored
+from ganeval.precision import PrecisionEffect
 from ganeval.registry import Metric
 from ganeval.sides import SetInfo
 from ganeval.types import LEVEL, Estimate
@@ -47,6 +48,7 @@ class ScoreReport:
     """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well.
 
     collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
+    precision_effect: what bf16 or fp16 did to this run's features, measured on some of its images; None in fp32.
     """
 
     samples: SetInfo
@@ -61,6 +63,7 @@ class ScoreReport:
     by_class: dict[str, ClassScores] = field(default_factory=dict)
     treatments: dict[str, dict[str, int]] = field(default_factory=dict)
     collapse: CollapseReport | None = None
+    precision_effect: PrecisionEffect | None = None
 
     def __getitem__(self, name: str) -> Estimate:
         return self.metrics[name].estimate
@@ -78,6 +81,7 @@ class ScoreReport:
             "reference": self.reference and vars(self.reference),
             "extractor": vars(self.extractor),
             "metrics": {name: self._line(scored) for name, scored in self.metrics.items()},
+            "precision_effect": self.precision_effect and vars(self.precision_effect),
             "collapse": self.collapse and self.collapse.to_dict(),
             "skipped": self.skipped,
             "treatments": self.treatments,

@@ -72,6 +72,7 @@ def text(reports: Sequence[ScoreReport]) -> str:
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
     body = blocks(*_wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
     notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
+    notes += [("precision", str(report.precision_effect)) for report in reports if report.precision_effect]
     notes += [("options", _conventions(first))]
     notes += [("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
     notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in _sharing(first.skipped).items()]
