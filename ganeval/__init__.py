@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ganeval.features import extract
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
+    from ganeval.streaming import Stream
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
@@ -25,6 +26,7 @@ _HOMES = {
     "GanevalError": "ganeval.errors",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
+    "Stream": "ganeval.streaming",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
     "score": "ganeval.scoring",
@@ -37,6 +39,7 @@ __all__ = [
     "GanevalError",
     "Moments",
     "ScoreReport",
+    "Stream",
     "collapse_test",
     "extract",
     "score",

@@ -11,13 +11,13 @@ ROOT = Path(ganeval.__file__).parent
 
 # A module may import from its own row and from the rows above it.
 LAYERS = [
-    {"errors", "files", "columns", "datasets", "allocator"},
+    {"errors", "files", "columns", "datasets", "allocator", "distributed"},
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
-    {"images", "features", "cache", "reference", "sides", "precision"},
+    {"images", "features", "cache", "reference", "sides", "streaming", "precision"},
     {"collapse"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
-    {"listing", "doctor", "demo"},
+    {"listing", "doctor", "demo", "integrations"},
     {"cli", "terminal", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

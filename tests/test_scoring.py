@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import ganeval
 from ganeval import cache as caches
 from ganeval.errors import GanevalError
 from ganeval.registry import METRICS
+from tests.plugins import install
 
 RANDOM = np.random.RandomState(0)
 FAKE = RANDOM.randint(0, 200, size=(120, 10, 10, 3), dtype=np.uint8)
@@ -242,18 +241,7 @@ add(ExtractorSpec("tiny:<size>", load, "small pixels"))
 
 
 def test_a_metric_and_an_extractor_from_another_package(tmp_path: Path) -> None:
-    """Installed as pip does it: a module and a dist-info folder with an entry point."""
-    (tmp_path / "my_plugin.py").write_text(PLUGIN)
-    info = tmp_path / "my_plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[ganeval.plugins]\nmine = my_plugin\n")
-    program = "import sys; sys.path.insert(0, sys.argv[1])\nfrom ganeval.cli import cli\ncli(sys.argv[2:])\n"
-
-    def run(*arguments: str) -> str:
-        command = [sys.executable, "-c", program, str(tmp_path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
+    run = install(tmp_path, "my_plugin", PLUGIN)
     assert "mean_distance" in run("list", "metrics")
     assert "tiny:<size>" in run("list", "extractors")
     out = run("score", "digits:train", "--ref", "digits:test", "--extractor", "tiny:2",

@@ -126,8 +126,8 @@ def bench(
         wanted = [*(Sanity(name, data, seed, n) for seed in numbers for name in TITLES), *wanted]
     came = {name_of(job): "was there" for job in wanted if _finished(job, places.records)}
     todo = [job for job in wanted if name_of(job) not in came]
-    with workers(backend, jobs, cluster):
-        results = joblib.Parallel(return_as="generator_unordered")(
+    with workers(backend, jobs, cluster) as returned:
+        results = joblib.Parallel(return_as=returned)(
             joblib.delayed(_one)(job, judges[_kind(job)], places, device, jobs) for job in todo
         )
         for done, (name, outcome) in enumerate(results, 1):

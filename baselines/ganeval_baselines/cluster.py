@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from ganeval.errors import GanevalError
 
@@ -12,8 +13,8 @@ BACKENDS = ("loky", "dask", "ray")
 
 
 @contextmanager
-def workers(backend: str, jobs: int, address: str | None) -> Iterator[None]:
-    """joblib's backend for the time of a block.
+def workers(backend: str, jobs: int, address: str | None) -> Iterator[Literal["generator_unordered", "list"]]:
+    """joblib's backend for the time of a block, and how `joblib.Parallel` may return: Ray's gives all at the end.
 
     address: of a running cluster; without one, Dask and Ray start their own on this machine, with `jobs` workers.
     Raises GanevalError where the backend's package is not installed.
@@ -22,7 +23,7 @@ def workers(backend: str, jobs: int, address: str | None) -> Iterator[None]:
 
     if backend == "loky":
         with joblib.parallel_config(backend="loky", n_jobs=jobs):
-            yield
+            yield "generator_unordered"
     elif backend == "dask":
         try:
             from distributed import Client
@@ -30,7 +31,7 @@ def workers(backend: str, jobs: int, address: str | None) -> Iterator[None]:
             raise GanevalError("--backend dask needs its package: pip install 'ganeval[dask]'") from None
         own = {} if address else {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
         with Client(address, **own), joblib.parallel_config(backend="dask"):
-            yield
+            yield "generator_unordered"
     elif backend == "ray":
         try:
             import ray
@@ -41,7 +42,7 @@ def workers(backend: str, jobs: int, address: str | None) -> Iterator[None]:
         register_ray()
         try:
             with joblib.parallel_config(backend="ray", n_jobs=jobs):
-                yield
+                yield "list"
         finally:
             ray.shutdown()
     else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -47,6 +48,9 @@ class TrainingSet(Protocol):
     @property
     def sha256(self) -> str: ...
 
+    @property
+    def labels_per_image(self) -> int: ...
+
     def batch(self, seed: int, step: int, size: int) -> Batch:
         """Batch number `step` of the run with this seed: the same for every model."""
         ...
@@ -86,6 +90,11 @@ class Mixture:
     shape: tuple[int, ...] = (2,)
     classes: int = 0
     class_names: tuple[str, ...] = ()
+    labels_per_image: int = 1
+
+    @property
+    def arguments(self) -> str:
+        return self.name
 
     @property
     def sha256(self) -> str:
@@ -120,6 +129,7 @@ class Images:
     """Images kept as uint8 (N, C, H, W), with labels (N,) or None, and those held out to score against.
 
     stacked: colour channels that each take a grey image of their own (Stacked MNIST), else 1.
+    arguments: what `--data` and its companions must say to load these images again.
     """
 
     name: str
@@ -129,6 +139,8 @@ class Images:
     sha256: str
     held_out: ImageSet
     stacked: int = 1
+    labels_per_image: int = 1
+    arguments: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -196,13 +208,15 @@ def load(
     kept = [i for rank, i in enumerate(order) if rank % HELD_OUT]
     if len(kept) == len(order) or not kept:
         raise GanevalError(f"{name} has {len(order)} image(s); training needs more")
-    return _images(path.stem, opened.subset(kept), opened.subset(order[::HELD_OUT]), image_size)
+    images = _images(path.stem, opened.subset(kept), opened.subset(order[::HELD_OUT]), image_size)
+    resized = f" --image-size {image_size}" if image_size else ""
+    return replace(images, arguments=shlex.quote(str(path)) + resized)
 
 
 def _images(name: str, opened: ImageSet, held_out: ImageSet, image_size: int | None, stacked: int = 1) -> Images:
     pixels = pixels_of(opened, image_size)
     return Images(
-        name, pixels, opened.labels, opened.class_names, opened.content_key(), held_out, stacked
+        name, pixels, opened.labels, opened.class_names, opened.content_key(), held_out, stacked, arguments=name
     )  # fmt: skip
 
 

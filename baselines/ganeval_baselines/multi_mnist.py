@@ -88,4 +88,7 @@ def multi_mnist(data_root: Path | None) -> MultiMNIST:
     base = load("mnist", data_root=data_root)
     if not isinstance(base, Images):
         raise ValueError("mnist is no set of images")
-    return MultiMNIST("multi_mnist", base.pixels, base.labels, base.class_names, base.sha256, base.held_out)
+    return MultiMNIST(
+        "multi_mnist", base.pixels, base.labels, base.class_names, base.sha256, base.held_out,
+        labels_per_image=2, arguments="multi_mnist",
+    )  # fmt: skip

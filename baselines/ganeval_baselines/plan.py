@@ -53,8 +53,8 @@ def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: 
     if isinstance(data, Mixture) and not row.points:
         raise GanevalError(f"{row.name} trains on images, and {data.name} is a 2-D mixture")
     network_of(row, data)
-    if row.labels and row.kind == "gan" and data.name == "multi_mnist":
-        raise GanevalError(f"{row.name} wants one label an image, and multi_mnist has two")
+    if row.labels and row.kind == "gan" and data.labels_per_image > 1:
+        raise GanevalError(f"{row.name} wants one label an image, and {data.name} has {data.labels_per_image}")
     if examples < 1:
         raise GanevalError(f"the budget is {examples} examples; give 1 or more")
     if seed < 0:

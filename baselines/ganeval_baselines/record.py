@@ -71,7 +71,7 @@ def command(run: Run) -> str:
     """What trains this run again."""
     usual = vars(recipe_of(get_baseline(run.model), run.data))
     changed = [f" --set {key}={value}" for key, value in vars(run.settings).items() if usual[key] != value]
-    words = f"ganeval train {run.model} --data {run.data.name} --seed {run.seed} --budget {run.examples}"
+    words = f"ganeval train {run.model} --data {run.data.arguments} --seed {run.seed} --budget {run.examples}"
     return words + "".join(changed)
 
 

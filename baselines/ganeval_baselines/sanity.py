@@ -32,7 +32,6 @@ POOL = 20_000
 def sanity_samples(name: str, data: Mixture | Images, n: int, seed: int) -> Samples:
     """n samples of one of the rows above."""
     random = generator(seed, 2**36)
-    # The samples and the statistics come from different draws, so that no sample is in its own statistics by design.
     real = _real(data, n, random)
     if name == "real":
         made = real
@@ -42,6 +41,7 @@ def sanity_samples(name: str, data: Mixture | Images, n: int, seed: int) -> Samp
     elif name == "planted_collapse":
         made = _collapsed(data, n, random)
     else:
+        # A draw of its own: of a mixture, no sample is then among the points that its statistics are taken from.
         pool = _real(data, POOL, random)
         made = _from_moments(name, pool, n, random)
     return Samples(made if isinstance(data, Mixture) else to_uint8(made), None)

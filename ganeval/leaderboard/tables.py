@@ -13,8 +13,9 @@ from ganeval.leaderboard.boards import Board, Group, Row
 from ganeval.leaderboard.cells import Cell, grid, headings, tuned
 from ganeval.leaderboard.ranking import median
 
-NARROW = ("model", "ranks", "mean", "interval", "metric", "collapsed", "failed", "seeds")
-"""The kinds of columns that a printed page has room for."""
+NARROW = ("model", "ranks", "mean", "failed", "collapsed", "metric")
+METRICS = 2
+"""The kinds of columns that a printed page has room for, and how many of the metrics beside the ranking one."""
 
 
 def markdown(board: Board, anchors: Sequence[Anchor]) -> bytes:
@@ -46,11 +47,15 @@ def _piped(text: str) -> str:
 
 
 def latex(board: Board) -> bytes:
-    """Tables for the booktabs package, the best of a column in bold; protocol and notes as comments above each."""
+    """Tables for the booktabs package, as wide as a page: the first METRICS metrics, the best of a column in bold.
+
+    Protocol and notes are comments above each.
+    """
     parts = []
     for group, (heading, line) in zip(board.groups, headings(board), strict=True):
         table = grid(group)
-        kept = [c for c, column in enumerate(table.columns) if column.kind in NARROW]
+        more = [c for c, column in enumerate(table.columns) if column.kind == "metric"][METRICS:]
+        kept = [c for c, column in enumerate(table.columns) if column.kind in NARROW and c not in more]
         lines = [f"% {board.data}: {heading}", f"% {line}", f"% {group.note}"]
         lines += [rf"\begin{{tabular}}{{l{'r' * (len(kept) - 1)}}}", r"\toprule"]
         lines += [" & ".join(_escaped(table.columns[c].header) for c in kept) + r" \\", r"\midrule"]

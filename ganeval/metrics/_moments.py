@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.linalg import cholesky_ex, eigh, eigvalsh, svdvals
@@ -38,6 +40,31 @@ def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
     for i in range(0, len(total), COLUMNS):
         total[i : i + COLUMNS, i + COLUMNS :] = total[i + COLUMNS :, i : i + COLUMNS].T
     return total
+
+
+@dataclass(frozen=True)
+class Running:
+    """Moments of rows that come a batch at a time: n, the mean (D,), and the scatter about it (D, D), float64."""
+
+    n: int
+    mean: Tensor
+    scatter: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Running:
+        """All in float64: how rows are cut into batches, or dealt to machines, then moves no digit that anyone reads."""
+        rows = rows.double()
+        mean = rows.mean(0)
+        return cls(len(rows), mean, scatter(rows, mean))
+
+    def __add__(self, other: Running) -> Running:
+        """Both sets as one (Chan, Golub and LeVeque, 1979): nothing cancels, however far the means are from 0."""
+        n, shift = self.n + other.n, other.mean - self.mean
+        between = torch.outer(shift, shift) * (self.n * other.n / n)
+        return Running(n, self.mean + shift * (other.n / n), self.scatter + other.scatter + between)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, self.scatter / (self.n - 1), self.n)
 
 
 def root(data: Tensor | Moments) -> Tensor:

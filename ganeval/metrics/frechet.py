@@ -94,11 +94,10 @@ def _checked(fake: Array, real: Array | Moments, at_least: int) -> tuple[Tensor,
     return x, Moments(real.mean.to(x.device).double(), real.cov.to(x.device).double(), real.n)
 
 
-def distance(x: Tensor, y: Tensor | Moments) -> float:
+def distance(x: Tensor | Moments, y: Tensor | Moments) -> float:
     """The Fréchet distance of eq. 6 alone; either set may have fewer images than features."""
     a, b = root(x), root(y)
-    mean_x = x.mean(0, dtype=torch.float64)
-    mean_y = y.mean if isinstance(y, Moments) else y.mean(0, dtype=torch.float64)
+    mean_x, mean_y = (side.mean if isinstance(side, Moments) else side.mean(0, dtype=torch.float64) for side in (x, y))
     squares = (mean_x - mean_y).square().sum() + a.square().sum() + b.square().sum()
     return float(squares) - 2 * trace_of_root_product(a, b)
 

@@ -213,9 +213,12 @@ def test_two_jobs_come_to_what_one_comes_to(places: Places, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_a_cluster_of_two_workers_comes_to_what_one_process_comes_to(places: Places, tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
+@pytest.mark.parametrize(("backend", "package"), [("dask", "distributed"), ("ray", "ray")])
+def test_a_cluster_of_two_workers_comes_to_what_one_process_comes_to(
+    places: Places, tmp_path: Path, backend: str, package: str
+) -> None:
+    pytest.importorskip(package)
     bench(SUITE, places)
     cluster = Places(tmp_path / "cluster", tmp_path / "clusters")
-    assert set(trained(bench(SUITE, cluster, jobs=2, backend="dask"))) == RUNS
+    assert set(trained(bench(SUITE, cluster, jobs=2, backend=backend))) == RUNS
     assert hashes(cluster) == hashes(places)

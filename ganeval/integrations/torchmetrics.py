@@ -1,0 +1,220 @@
+"""Metrics as subclasses of torchmetrics.Metric, for MetricCollection, Lightning and DDP.
+
+Each has `update(images, real=...)`, `compute`, `reset` and state as torchmetrics has them; the numbers are those of
+`ganeval.metrics`. images: uint8 (B, 3, H, W); or, with extractor=None, features (B, D). `reset` keeps what is known of
+the real images unless reset_real_features=True, so that a reference is read once.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganeval.errors import GanevalError
+from ganeval.extractors import load_extractor
+from ganeval.metrics import inception_score, kid, one_nn_accuracy
+from ganeval.metrics._inputs import matrix
+from ganeval.metrics._moments import Running
+from ganeval.metrics.frechet import distance
+from ganeval.metrics.neighbours import neighbours
+from ganeval.registry import METRICS
+from ganeval.streaming import pixels_of
+from ganeval.types import Extractor
+
+try:
+    from torchmetrics import Metric
+    from torchmetrics.utilities import dim_zero_cat
+except ImportError:
+    raise GanevalError("ganeval.integrations.torchmetrics needs its package: pip install torchmetrics") from None
+
+
+class _OnFeatures(Metric):
+    """What all of them share: the extractor, and real states that survive `reset`."""
+
+    is_differentiable = False
+    full_state_update = True
+
+    def __init__(
+        self,
+        extractor: str | Extractor | None = "inception",
+        *,
+        weights: str | Path | None = None,
+        reset_real_features: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(extractor, str):
+            extractor = load_extractor(extractor, weights=Path(weights) if weights else None)
+        # In a tuple, or it were a submodule and its weights would go into every checkpoint.
+        self._net = (extractor,)
+        self.reset_real_features = reset_real_features
+
+    def reset(self) -> None:
+        kept = {} if self.reset_real_features else {k: getattr(self, k) for k in self._defaults if k.startswith("real")}
+        kept = {name: list(state) if isinstance(state, list) else state for name, state in kept.items()}
+        super().reset()
+        for name, state in kept.items():
+            setattr(self, name, state)
+
+    def _features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        extractor = self._net[0]
+        if extractor is None:
+            return matrix(images, "the batch", at_least=1), None
+        with torch.no_grad():
+            return extractor.to(self.device)(extractor.resize(pixels_of(images).to(self.device)))
+
+    def _width(self, dim: int | None) -> int:
+        """Of the features: asked of the extractor, or given where there is none."""
+        if self._net[0] is not None:
+            return self._features(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))[0].shape[1]
+        if dim is None:
+            raise GanevalError("with extractor=None say how wide the features are: FID(None, dim=2048)")
+        return dim
+
+
+class FID(_OnFeatures):
+    """Fréchet Inception Distance, as `ganeval.metrics.fid`; state of O(D^2), exact under DDP.
+
+    dim: the width of the features, needed only with extractor=None.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, extractor: str | Extractor | None = "inception", *, dim: int | None = None, **kwargs: Any):
+        super().__init__(extractor, **kwargs)
+        width = self._width(dim)
+        for side in ("fake", "real"):
+            # Not to be summed over ranks: a scatter is about its own mean. `_running` puts them together.
+            self.add_state(f"{side}_n", torch.zeros((), dtype=torch.int64), dist_reduce_fx=None)
+            self.add_state(f"{side}_mean", torch.zeros(width, dtype=torch.float64), dist_reduce_fx=None)
+            self.add_state(f"{side}_scatter", torch.zeros(width, width, dtype=torch.float64), dist_reduce_fx=None)
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """Adds a batch of real or generated images."""
+        rows, _ = self._features(images)
+        side = "real" if real else "fake"
+        total = reduce(add, [*self._running(side), Running.of(rows.to(self.device))])
+        setattr(self, f"{side}_n", torch.tensor(total.n, device=self.device))
+        setattr(self, f"{side}_mean", total.mean)
+        setattr(self, f"{side}_scatter", total.scatter)
+
+    def compute(self) -> Tensor:
+        """The distance, float64 (). Raises GanevalError where a side has under two images."""
+        sides = [self._running(side) for side in ("fake", "real")]
+        if any(sum(part.n for part in parts) < 2 for parts in sides):
+            raise GanevalError("FID needs two images or more of each side; update(images, real=True) and real=False")
+        fake, real = (reduce(add, parts).moments() for parts in sides)
+        return torch.tensor(distance(fake, real), dtype=torch.float64)
+
+    def _running(self, side: str) -> list[Running]:
+        """One for each rank that has images; of this rank alone outside of `compute`."""
+        n, mean, scatter = (getattr(self, f"{side}_{name}") for name in ("n", "mean", "scatter"))
+        if n.ndim == 0:
+            n, mean, scatter = n[None], mean[None], scatter[None]
+        return [Running(int(k), m, s) for k, m, s in zip(n, mean, scatter, strict=True) if k > 0]
+
+
+class _OnRows(_OnFeatures):
+    """Metrics that need every image's features."""
+
+    real: list[Tensor]
+    fake: list[Tensor]
+
+    def __init__(self, extractor: str | Extractor | None = "inception", **kwargs: Any):
+        super().__init__(extractor, **kwargs)
+        self.add_state("real", [], dist_reduce_fx="cat")
+        self.add_state("fake", [], dist_reduce_fx="cat")
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """Adds a batch of real or generated images."""
+        rows, _ = self._features(images)
+        (self.real if real else self.fake).append(rows.to(self.device))
+
+    def _sides(self) -> tuple[Tensor, Tensor]:
+        if not len(self.fake) or not len(self.real):
+            raise GanevalError(f"{type(self).__name__} needs images of each side; update(images, real=True) and False")
+        return dim_zero_cat(self.fake), dim_zero_cat(self.real)
+
+
+class KID(_OnRows):
+    """Kernel Inception Distance, as `ganeval.metrics.kid` with its options subsets, subset_size and seed."""
+
+    higher_is_better = False
+
+    def __init__(
+        self, extractor: str | Extractor | None = "inception", *, subsets: int = 100, subset_size: int = 1000,
+        seed: int = 0, **kwargs: Any,
+    ):  # fmt: skip
+        super().__init__(extractor, **kwargs)
+        self.subsets, self.subset_size, self.seed = subsets, subset_size, seed
+
+    def compute(self) -> Tensor:
+        """The mean over the subsets, float64 ()."""
+        fake, real = self._sides()
+        found = kid(fake, real, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed)
+        return torch.tensor(found.value, dtype=torch.float64)
+
+
+class OneNNAccuracy(_OnRows):
+    """Leave-one-out k-NN accuracy, as `ganeval.metrics.one_nn_accuracy`; best is 0.5."""
+
+    def __init__(self, extractor: str | Extractor | None = "inception", *, k: int = 1, **kwargs: Any):
+        super().__init__(extractor, **kwargs)
+        self.k = k
+
+    def compute(self) -> Tensor:
+        """The accuracy, float64 ()."""
+        return torch.tensor(one_nn_accuracy(*self._sides(), k=self.k).value, dtype=torch.float64)
+
+
+class PRDC(_OnRows):
+    """Precision, recall, density and coverage, as `ganeval.metrics`, from one pass over the distances.
+
+    k: of all four, with open balls, as prdc; None takes each metric's own default.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, extractor: str | Extractor | None = "inception", *, k: int | None = None, **kwargs: Any):
+        super().__init__(extractor, **kwargs)
+        given = {} if k is None else {"k": k, "strict": True}
+        self.options = {name: METRICS[name].options(given) for name in ("precision", "recall", "density", "coverage")}
+
+    def compute(self) -> dict[str, Tensor]:
+        """{name: value}, float64 ()."""
+        found = neighbours(*self._sides(), self.options)
+        return {name: torch.tensor(estimate.value, dtype=torch.float64) for name, estimate in found.items()}
+
+
+class InceptionScore(_OnFeatures):
+    """Inception Score, as `ganeval.metrics.inception_score`, of the generated images; with extractor=None of logits.
+
+    `update(images)` takes no `real`. Over ranks and batches images are taken in their order, which the parts follow.
+    """
+
+    higher_is_better = True
+    logits: list[Tensor]
+
+    def __init__(self, extractor: str | Extractor | None = "inception", *, splits: int = 10, **kwargs: Any):
+        super().__init__(extractor, **kwargs)
+        self.splits = splits
+        self.add_state("logits", [], dist_reduce_fx="cat")
+
+    def update(self, images: Tensor) -> None:
+        """Adds a batch of generated images."""
+        pooled, logits = self._features(images)
+        found = pooled if self._net[0] is None else logits
+        if found is None:
+            raise GanevalError("the extractor has no class logits, which the Inception Score needs")
+        self.logits.append(found.to(self.device))
+
+    def compute(self) -> Tensor:
+        """The mean over the parts, float64 ()."""
+        if not len(self.logits):
+            raise GanevalError("InceptionScore needs images; call update(images) first")
+        return torch.tensor(inception_score(dim_zero_cat(self.logits), splits=self.splits).value, dtype=torch.float64)

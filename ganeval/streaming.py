@@ -1,0 +1,204 @@
+"""Metrics of images that come a batch at a time, as in a training loop: what moments are enough for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganeval.distributed import gather
+from ganeval.errors import GanevalError
+from ganeval.extractors import load_extractor
+from ganeval.features import pick_device
+from ganeval.metrics._inputs import Array, matrix
+from ganeval.metrics._moments import Running
+from ganeval.metrics.frechet import distance
+from ganeval.reference import load_statistics
+from ganeval.types import Estimate, Extractor, Moments
+
+NAMES = ("fid", "inception_score", "mode_score")
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of the fake or of the real images.
+
+    pooled: moments of the features (D). classes: of the rows [sum_c p_c log p_c, p_1 ... p_C] of the class
+    probabilities, from which Inception Score and Mode Score and their standard errors follow exactly.
+    """
+
+    pooled: Running | None = None
+    classes: Running | None = None
+
+    def __add__(self, other: Side) -> Side:
+        sums = {}
+        for name in ("pooled", "classes"):
+            found = [part for part in (getattr(self, name), getattr(other, name)) if part is not None]
+            sums[name] = reduce(add, found) if found else None
+        return Side(**sums)
+
+    @classmethod
+    def of(cls, pooled: Tensor, logits: Tensor | None) -> Side:
+        if logits is None:
+            return cls(Running.of(pooled))
+        log_p = logits.double().log_softmax(1)
+        p = log_p.exp()
+        return cls(Running.of(pooled), Running.of(torch.cat([torch.xlogy(p, p).sum(1, keepdim=True), p], 1)))
+
+
+class Stream:
+    """FID, Inception Score and Mode Score of images that come a batch at a time, in memory of O(D^2 + C^2).
+
+        stream = ganeval.Stream("inception")
+        for images in real_loader:
+            stream.update(images, real=True)
+        for images in samples:
+            stream.update(images, real=False)
+        stream.compute()["fid"].value
+
+    extractor: a name, an object with the Extractor protocol, or None where `update` is given features (B, D).
+    weights: a file in place of the published weights. reference: a statistics .npz or Moments in place of real images;
+    it must come from the same extractor. device: where images are taken to; "auto" takes a GPU where there is one.
+
+    The numbers are those of `ganeval.metrics` on all features at once, to rounding: `inception_score` with splits=1,
+    for parts of a fixed size are not known beforehand. fid has no standard error, which needs every image's features.
+    Under torch.distributed, `compute` is of the images of all ranks and must be called on each of them.
+    """
+
+    def __init__(
+        self,
+        extractor: str | Extractor | None = "inception",
+        *,
+        weights: str | Path | None = None,
+        reference: str | Path | Moments | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.device = pick_device(device)
+        if isinstance(extractor, str):
+            extractor = load_extractor(extractor, weights=Path(weights) if weights else None)
+        self.extractor = None if extractor is None else extractor.to(self.device)
+        self.reference = load_statistics(reference)[0] if isinstance(reference, str | Path) else reference
+        self.fake, self.real = Side(), Side()
+        theirs = self.reference and self.reference.fingerprint
+        if theirs and extractor and not theirs.startswith(extractor.fingerprint):
+            raise GanevalError(f"the reference was made by {theirs}, and this stream takes {extractor.fingerprint}")
+
+    def update(self, images: Tensor | Array, *, real: bool) -> None:
+        """Adds a batch: uint8 images (B, 3 or 1, H, W); or float features (B, D) of a stream without an extractor.
+
+        Raises GanevalError for another shape or dtype, NaN or infinity, or features of another width.
+        """
+        if self.extractor is None:
+            pooled, logits = matrix(images, "the batch", at_least=1), None
+        else:
+            with torch.no_grad():
+                pooled, logits = self.extractor(self.extractor.resize(pixels_of(images).to(self.device)))
+        known = self.fake.pooled or self.real.pooled
+        if known is not None and len(known.mean) != pooled.shape[1]:
+            raise GanevalError(f"the batch has {pooled.shape[1]} features; those before it had {len(known.mean)}")
+        # float64 is kept on the CPU: not every device has it.
+        more = Side.of(pooled.cpu(), None if logits is None else logits.cpu())
+        if real:
+            self.real = self.real + more
+        else:
+            self.fake = self.fake + more
+
+    def compute(self) -> dict[str, Estimate]:
+        """{name: Estimate} of what can be computed from what was given, of NAMES.
+
+        Raises GanevalError where there are under two generated images.
+        """
+        everywhere = gather((self.fake, self.real))
+        fake, real = (reduce(add, sides) for sides in zip(*everywhere, strict=True))
+        if fake.pooled is None or fake.pooled.n < 2:
+            raise GanevalError("the stream has no generated images yet; call update(images, real=False) first")
+        found = {}
+        against = self.reference if real.pooled is None else real.pooled.moments() if real.pooled.n > 1 else None
+        if against is not None:
+            value = distance(fake.pooled.moments(), against)
+            found["fid"] = Estimate(value, None, None, fake.pooled.n, against.n, {"no_std_error": NO_ERROR})
+        if fake.classes is not None:
+            found["inception_score"] = _inception_score(fake.classes)
+        if fake.classes is not None and real.classes is not None and real.classes.n > 1:
+            found["mode_score"] = _mode_score(fake.classes, real.classes)
+        return found
+
+    def reset(self, *, real: bool = False) -> None:
+        """Forgets the generated images; the real ones too only where `real` says so."""
+        self.fake = Side()
+        if real:
+            self.real = Side()
+
+    def merge(self, other: Stream) -> None:
+        """Adds what another stream of the same extractor has seen."""
+        self.fake, self.real = self.fake + other.fake, self.real + other.real
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that was seen, as tensors that torch.save and safetensors take."""
+        return {
+            f"{side}.{part}.{field.name}": torch.as_tensor(getattr(running, field.name))
+            for side in ("fake", "real")
+            for part in ("pooled", "classes")
+            if (running := getattr(getattr(self, side), part)) is not None
+            for field in fields(Running)
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes up what `state_dict` gave, in place of all that was seen."""
+        for side in ("fake", "real"):
+            found: dict[str, Any] = {}
+            for part in ("pooled", "classes"):
+                of = {field.name: state.get(f"{side}.{part}.{field.name}") for field in fields(Running)}
+                if of["n"] is not None:
+                    found[part] = Running(int(of["n"]), of["mean"], of["scatter"])  # type: ignore[arg-type]
+            setattr(self, side, replace(Side(), **found))
+
+
+NO_ERROR = "a stream keeps moments; the standard error needs the features of every image"
+
+
+def pixels_of(images: Any) -> Tensor:
+    pixels = torch.as_tensor(images)
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or pixels.dtype != torch.uint8:
+        raise GanevalError(
+            f"a batch must be uint8 images (B, 3, H, W) from 0 to 255, got {pixels.dtype} {tuple(pixels.shape)}; "
+            "of floats in [0, 1]: (images * 255).round().clamp(0, 255).to(torch.uint8)"
+        )
+    return pixels.expand(-1, 3, -1, -1)
+
+
+def _inception_score(classes: Running) -> Estimate:
+    """exp(E KL(p(y|x) || p(y))): log of it is h - p . log p of the means, linear in each image but for the marginal,
+    whose influence drops out."""
+    marginal = classes.mean[1:]
+    log_value = classes.mean[0] - torch.xlogy(marginal, marginal).sum()
+    error = _std_error(classes, -_log(marginal))
+    value = float(log_value.exp())
+    return Estimate(value, value * error, None, classes.n, None, {"splits": 1})
+
+
+def _mode_score(fake: Running, real: Running) -> Estimate:
+    """exp(E KL(p(y|x) || p(y)) - KL(p(y) || p*(y))), as `ganeval.metrics.mode_score`."""
+    p, q = fake.mean[1:], real.mean[1:]
+    log_value = fake.mean[0] - torch.xlogy(p, p).sum() - (torch.xlogy(p, p) - torch.xlogy(p, q)).sum()
+    fake_error = _std_error(fake, -_log(p) - _log(p / q))
+    real_error = _std_error(real, p / q, entropy=0.0)
+    value = float(log_value.exp())
+    return Estimate(value, value * math.hypot(fake_error, real_error), None, fake.n, real.n, {"form": "paper"})
+
+
+def _std_error(classes: Running, of_classes: Tensor, entropy: float = 1.0) -> float:
+    """Of the mean of entropy * h + of_classes . p over the images."""
+    weights = torch.cat([of_classes.new_tensor([entropy]), of_classes])
+    return math.sqrt(max(0.0, float(weights @ classes.moments().cov @ weights)) / classes.n)
+
+
+def _log(p: Tensor) -> Tensor:
+    """The logarithm; 0 for a class that no image has, whose probability has no variance either."""
+    return torch.where(p > 0, p.log(), 0.0)

@@ -1,0 +1,208 @@
+"""Inside torchmetrics and Lightning: the functions' numbers, over DDP, resets, copies and checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import ganeval
+from ganeval.errors import GanevalError
+from ganeval.metrics import coverage, density, fid, inception_score, kid, one_nn_accuracy, precision, recall
+from tests.test_streaming import TRUE, X, Y, pixels
+
+torchmetrics = pytest.importorskip("torchmetrics")
+from ganeval.integrations.torchmetrics import FID, KID, PRDC, InceptionScore, OneNNAccuracy  # noqa: E402
+
+KINDS: dict[str, Any] = {
+    "fid": lambda: FID(None, dim=6),
+    "kid": lambda: KID(None, subsets=10, subset_size=50),
+    "one_nn": lambda: OneNNAccuracy(None),
+    "prdc": lambda: PRDC(None),
+}
+
+
+def expected(name: str) -> Any:
+    if name == "prdc":
+        return {metric.__name__: metric(X, Y).value for metric in (precision, recall, density, coverage)}
+    return {
+        "fid": TRUE,
+        "kid": kid(X, Y, subsets=10, subset_size=50).value,
+        "one_nn": one_nn_accuracy(X, Y).value,
+    }[name]
+
+
+def numbers(found: Any) -> Any:
+    return {key: float(value) for key, value in found.items()} if isinstance(found, dict) else float(found)
+
+
+def fed(metric: Any) -> Any:
+    for batch in Y.split(64):
+        metric.update(batch, real=True)
+    for batch in X.split(64):
+        metric.update(batch, real=False)
+    return metric
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_they_are_the_functions(name: str) -> None:
+    assert numbers(fed(KINDS[name]()).compute()) == pytest.approx(expected(name), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
+@pytest.mark.parametrize("name", KINDS)
+def test_reset_keeps_the_real_images(name: str) -> None:
+    metric = fed(KINDS[name]())
+    metric.reset()
+    with pytest.raises(GanevalError):
+        metric.compute()
+    metric.update(X, real=False)
+    assert numbers(metric.compute()) == pytest.approx(expected(name), rel=1e-9)
+    metric.reset_real_features = True
+    metric.reset()
+    metric.update(X, real=False)
+    with pytest.raises(GanevalError):
+        metric.compute()
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda metric: pickle.loads(pickle.dumps(metric)), lambda m: m.clone()]
+)
+def test_copies_carry_what_was_seen(name: str, copied: Any) -> None:
+    assert numbers(copied(fed(KINDS[name]())).compute()) == pytest.approx(expected(name), rel=1e-9)
+
+
+def test_images_go_through_the_extractor() -> None:
+    fake, real = pixels("digits:train", 200), pixels("digits:test", 200)
+    metric, score = FID("classifier:digits"), InceptionScore("classifier:digits")
+    metric.update(fake, real=False)
+    metric.update(real, real=True)
+    score.update(fake)
+    features = [ganeval.extract(side, "classifier:digits", cache=False) for side in (fake, real)]
+    assert float(metric.compute()) == pytest.approx(fid(*(f.pooled for f in features)).value, rel=1e-6)
+    assert float(score.compute()) == pytest.approx(inception_score(features[0].logits).value, rel=1e-9)
+    assert metric.state_dict() == {}, "no weights in a checkpoint"
+    with pytest.raises(GanevalError, match="no class logits"):
+        InceptionScore("pixels:8").update(fake)
+
+
+def test_torchmetrics_own_fid_says_the_same() -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    theirs = fed(FrechetInceptionDistance(Six(), input_img_size=(6, 1, 1)))
+    assert float(theirs.compute()) == pytest.approx(float(fed(FID(None, dim=6)).compute()), rel=1e-4)
+
+
+class Six(nn.Module):
+    """Features as they are, for torchmetrics, which asks how many there are."""
+
+    num_features = 6
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(len(x), -1)[:, :6]
+
+
+def test_a_collection_of_them() -> None:
+    metrics = torchmetrics.MetricCollection({name: make() for name, make in KINDS.items() if name != "prdc"})
+    found = fed(metrics).compute()
+    assert {name: float(found[name]) for name in found} == pytest.approx({n: expected(n) for n in found}, rel=1e-9)
+
+
+RANK = """
+import sys
+import torch.distributed as dist
+from tests.test_integrations import KINDS, X, Y, numbers
+rank, world = int(sys.argv[1]), int(sys.argv[2])
+dist.init_process_group("gloo", init_method="file://" + sys.argv[3], rank=rank, world_size=world)
+for name, make in KINDS.items():
+    metric = make()
+    # In the order of ranks these are X and Y; 300 and 400 rows do not divide into equal batches.
+    metric.update(X[:137] if rank == 0 else X[137:], real=False)
+    metric.update(Y[:201] if rank == 0 else Y[201:], real=True)
+    print(name, numbers(metric.compute()), sep="|", flush=True)
+metric = KINDS["fid"]()
+# A rank without any image.
+if rank == 0:
+    metric.update(X, real=False)
+    metric.update(Y, real=True)
+print("alone", numbers(metric.compute()), sep="|", flush=True)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.filterwarnings("default")
+def test_two_processes_come_to_what_one_comes_to(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", RANK]
+    ranks = [
+        subprocess.Popen([*command, str(rank), "2", str(tmp_path / "meet")], env=environment, stdout=-1, text=True)
+        for rank in range(2)
+    ]
+    for process in ranks:
+        lines = [line.split("|") for line in process.communicate(timeout=240)[0].splitlines() if "|" in line]
+        found = {name: eval(text) for name, text in lines}
+        assert found.pop("alone") == pytest.approx(TRUE, rel=1e-12)
+        assert found.keys() == KINDS.keys()
+        for name in KINDS:
+            assert found[name] == pytest.approx(expected(name), rel=1e-9), name
+
+
+# Lightning
+
+
+@pytest.mark.filterwarnings("default")
+def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
+    lightning = pytest.importorskip("lightning.pytorch")
+    from ganeval.integrations.lightning import ScoreSamples
+
+    real = pixels("digits:test", 300)
+    modes: list[bool] = []
+
+    class Model(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        """Learns nothing; its samples are real digits, brighter from epoch to epoch."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 1)
+
+        def training_step(self, batch: torch.Tensor, _: int) -> torch.Tensor:
+            return self.layer(batch).mean()
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    def sample(module: Any, n: int) -> torch.Tensor:
+        modes.append(module.training)
+        return sample_of(module.current_epoch)[:n]
+
+    logged: list[dict[str, float]] = []
+
+    class Keep(lightning.Callback):  # type: ignore[misc, name-defined]
+        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            logged.append({k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("ganeval/")})
+
+    scores = ScoreSamples(sample, real, n=100, every_n_epochs=2, metrics=["fid"], extractor="classifier:digits")
+    trainer = lightning.Trainer(
+        max_epochs=4, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=tmp_path, callbacks=[scores, Keep()],
+    )  # fmt: skip
+    trainer.fit(Model(), torch.utils.data.DataLoader(torch.zeros(4, 1), batch_size=2))
+    assert modes == [False, False], "every second epoch, in evaluation mode"
+    first, second = logged[1], logged[3]
+    darker = ganeval.score(sample_of(1), real, extractor="classifier:digits", metrics=["fid"], cache=False)
+    assert first["ganeval/fid"] == pytest.approx(darker["fid"].value, rel=1e-5)
+    assert second["ganeval/fid"] > first["ganeval/fid"]
+    assert first["ganeval/collapsed"] == 0
+
+
+def sample_of(epoch: int) -> torch.Tensor:
+    return (pixels("digits:train", 100).int() + 40 * epoch).clamp(0, 255).to(torch.uint8)

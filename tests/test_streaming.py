@@ -1,0 +1,176 @@
+"""Metrics a batch at a time: the numbers of all features at once, over batches, merges, saves and processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import ganeval
+from ganeval.errors import GanevalError
+from ganeval.images import open_images
+from ganeval.metrics import fid, inception_score, mode_score
+from ganeval.metrics._moments import Running, moments
+from ganeval.reference import save_statistics
+from ganeval.types import Features, Moments
+
+RANDOM = torch.Generator().manual_seed(0)
+X = torch.randn(300, 6, generator=RANDOM) * torch.arange(1.0, 7) + 2
+Y = torch.randn(400, 6, generator=RANDOM)
+TRUE = fid(X.double(), Y.double()).value
+
+
+def pixels(source: str, n: int) -> torch.Tensor:
+    images = open_images(source)
+    return torch.stack([images[i].pixels for i in range(n)])
+
+
+@pytest.fixture(scope="module")
+def images() -> tuple[torch.Tensor, torch.Tensor]:
+    """uint8 digits of the train and of the test split."""
+    return pixels("digits:train", 300), pixels("digits:test", 250)
+
+
+@pytest.fixture(scope="module")
+def features(images: tuple[torch.Tensor, torch.Tensor]) -> list[Features]:
+    return [ganeval.extract(side, "classifier:digits", cache=False) for side in images]
+
+
+def fed(fake: torch.Tensor, real: torch.Tensor, size: int, extractor: str | None = None) -> ganeval.Stream:
+    stream = ganeval.Stream(extractor)
+    for batch in real.split(size):
+        stream.update(batch, real=True)
+    for batch in fake.split(size):
+        stream.update(batch, real=False)
+    return stream
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_fid_is_that_of_all_features_at_once(size: int) -> None:
+    found = fed(X, Y, size).compute()["fid"]
+    assert found.value == pytest.approx(TRUE, rel=1e-12)
+    assert (found.n_fake, found.n_real) == (300, 400)
+
+
+def test_a_mean_far_from_zero_costs_no_digits() -> None:
+    """Sums of squares, as others keep, would lose all sixteen of them here."""
+    far, near = X.double() + 1e8, X.double()
+    running = Running.of(far[:100]) + Running.of(far[100:])
+    assert torch.allclose(running.moments().cov, moments(near).cov, rtol=1e-6)
+
+
+def test_class_scores_are_those_of_all_images(
+    images: tuple[torch.Tensor, torch.Tensor], features: list[Features]
+) -> None:
+    found = fed(*images, 64, "classifier:digits").compute()
+    fake, real = (side.logits for side in features)
+    expected = {
+        "fid": fid(features[0].pooled, features[1].pooled),
+        "inception_score": inception_score(fake, splits=1),
+        "mode_score": mode_score(fake, real),
+    }
+    for name, estimate in expected.items():
+        assert found[name].value == pytest.approx(estimate.value, rel=1e-5), name
+        if name != "fid":
+            assert found[name].std_error == pytest.approx(estimate.std_error, rel=1e-5), name
+
+
+def test_a_merged_stream_is_one_that_saw_all() -> None:
+    one, two = fed(X[:90], Y[:10], 32), fed(X[90:], Y[10:], 32)
+    one.merge(two)
+    assert one.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
+
+
+def test_a_saved_stream_goes_on(tmp_path: Path, images: tuple[torch.Tensor, torch.Tensor]) -> None:
+    stream = fed(images[0][:100], images[1], 50, "classifier:digits")
+    torch.save(stream.state_dict(), tmp_path / "stream.pt")
+    again = ganeval.Stream("classifier:digits")
+    again.load_state_dict(torch.load(tmp_path / "stream.pt", weights_only=True))
+    for each in (stream, again):
+        each.update(images[0][100:], real=False)
+    assert again.compute() == stream.compute()
+
+
+def test_reset_keeps_the_real_images_unless_told() -> None:
+    stream = fed(X, Y, 100)
+    stream.reset()
+    stream.update(X, real=False)
+    assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
+    stream.reset(real=True)
+    stream.update(X, real=False)
+    assert stream.compute() == {}
+
+
+def test_a_statistics_file_in_place_of_real_images(tmp_path: Path) -> None:
+    save_statistics(tmp_path / "stats.npz", moments(Y.double()))
+    stream = ganeval.Stream(None, reference=tmp_path / "stats.npz")
+    stream.update(X.numpy(), real=False)
+    assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
+
+
+def test_a_reference_of_another_extractor_is_refused() -> None:
+    other = Moments(torch.zeros(4), torch.eye(4), 10, "inception/other")
+    with pytest.raises(GanevalError, match="inception/other"):
+        ganeval.Stream("classifier:digits", reference=other)
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        (torch.rand(2, 3, 8, 8), r"images \* 255"),
+        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"\(B, 3, H, W\)"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(B, 3, H, W\)"),
+    ],
+)
+def test_a_batch_that_is_none_is_named(batch: torch.Tensor, said: str) -> None:
+    with pytest.raises(GanevalError, match=said):
+        ganeval.Stream("classifier:digits").update(batch, real=True)
+
+
+def test_features_that_can_not_be_added_are_named() -> None:
+    stream = fed(X, Y, 100)
+    with pytest.raises(GanevalError, match="5 features; those before it had 6"):
+        stream.update(X[:, :5], real=False)
+    with pytest.raises(GanevalError, match="NaN"):
+        stream.update(np.full((2, 6), np.nan), real=False)
+    assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
+    with pytest.raises(GanevalError, match="no generated images"):
+        ganeval.Stream(None).compute()
+
+
+RANK = """
+import sys
+import torch
+import torch.distributed as dist
+import ganeval
+from tests.test_streaming import X, Y
+rank, world = int(sys.argv[1]), int(sys.argv[2])
+dist.init_process_group("gloo", init_method="file://" + sys.argv[3], rank=rank, world_size=world)
+stream = ganeval.Stream(None)
+# The last rank has no fake image at all, and the real ones do not divide evenly.
+if rank < world - 1:
+    stream.update(X[rank :: world - 1], real=False)
+stream.update(Y[rank::world], real=True)
+print(repr(stream.compute()["fid"].value))
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_come_to_what_one_process_comes_to(world: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(rank), str(world), str(tmp_path / "meet")],
+            env=environment, stdout=subprocess.PIPE, text=True,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    values = [float(process.communicate(timeout=120)[0]) for process in ranks]
+    assert len(set(values)) == 1, "every rank has the same number"
+    assert values[0] == pytest.approx(TRUE, rel=1e-12)
