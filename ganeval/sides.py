@@ -35,6 +35,13 @@ class Side:
     notes: tuple[str, ...] = ()
     extractor: str | None = None
 
+    def parts(self, size: int) -> list[Side]:
+        """The side cut into pieces of at most `size` images, in their order; features already made stay whole."""
+        if not isinstance(self.data, ImageSet):
+            return [self]
+        cuts = [range(i, min(i + size, len(self.data))) for i in range(0, len(self.data), size)]
+        return [replace(self, data=self.data.subset(cut)) for cut in cuts]
+
     @property
     def features(self) -> Features:
         """The data, once extracted."""

@@ -46,10 +46,10 @@ class Side:
     @classmethod
     def of(cls, pooled: Tensor, logits: Tensor | None) -> Side:
         if logits is None:
-            return cls(Running.of(pooled))
+            return cls(Running.of(pooled.double()))
         log_p = logits.double().log_softmax(1)
         p = log_p.exp()
-        return cls(Running.of(pooled), Running.of(torch.cat([torch.xlogy(p, p).sum(1, keepdim=True), p], 1)))
+        return cls(Running.of(pooled.double()), Running.of(torch.cat([torch.xlogy(p, p).sum(1, keepdim=True), p], 1)))
 
 
 class Stream:

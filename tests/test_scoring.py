@@ -280,3 +280,15 @@ def test_the_demo_tells_the_three_sets_apart(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(GanevalError, match="another folder"):
         demo.demo(tmp_path / "demo")
     shutil.rmtree(tmp_path / "demo")
+
+
+def test_statistics_in_parts_are_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganeval import scoring
+    from ganeval.settings import Settings
+
+    whole = ganeval.extract("digits:train", "classifier:digits").pooled.double()
+    monkeypatch.setattr(scoring, "PART", 500)
+    found = scoring.make_reference("digits:train", tmp_path / "stats.npz", Settings("classifier:digits"))
+    assert found.n == len(whole) > 1000
+    assert torch.allclose(found.mean, whole.mean(0), rtol=1e-12)
+    assert torch.allclose(found.cov, whole.T.cov(), rtol=1e-9, atol=1e-12)

@@ -98,7 +98,7 @@ class FID(_OnFeatures):
         """Adds a batch of real or generated images."""
         rows, _ = self._features(images)
         side = "real" if real else "fake"
-        total = reduce(add, [*self._running(side), Running.of(rows.to(self.device))])
+        total = reduce(add, [*self._running(side), Running.of(rows.to(self.device).double())])
         setattr(self, f"{side}_n", torch.tensor(total.n, device=self.device))
         setattr(self, f"{side}_mean", total.mean)
         setattr(self, f"{side}_scatter", total.scatter)

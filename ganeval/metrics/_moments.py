@@ -20,9 +20,7 @@ SVD_LIMIT = 1024
 
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
-    n = len(rows)
-    mean = torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / n
-    return Moments(mean, scatter(rows, mean).div_(n - 1), n)
+    return Running.of(rows).moments()
 
 
 def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
@@ -52,9 +50,8 @@ class Running:
 
     @classmethod
     def of(cls, rows: Tensor) -> Running:
-        """All in float64: how rows are cut into batches, or dealt to machines, then moves no digit that anyone reads."""
-        rows = rows.double()
-        mean = rows.mean(0)
+        """Of float32 rows as `moments`; give float64 where the way rows are cut into batches shall move no digit."""
+        mean = torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / len(rows)
         return cls(len(rows), mean, scatter(rows, mean))
 
     def __add__(self, other: Running) -> Running:
