@@ -3,8 +3,9 @@
 python -m tests.benchmarks.end_to_end cifar10 --n 400 --repeats 3 -o tests/benchmarks/records/cifar10.json
 python -m tests.benchmarks.end_to_end photos --n 70 --repeats 3 -o tests/benchmarks/records/photos.json
 
-GANEVAL_DATA names the folder with cifar10-jpeg-test.zip and photos/. The record is written after every process, so
-that a run which is stopped keeps what it measured. `python -m tests.benchmarks.performance` makes the page.
+GANEVAL_DATA names the folder with cifar10-jpeg-test.zip and photos/. The record is written after every process, and
+what is measured is added to a record of the same images, machine and versions, so that a run may be stopped.
+`python -m tests.benchmarks.performance` makes the page.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import click
 from PIL import Image
 
+from ganeval.errors import GanevalError
 from ganeval.files import write_result
 from tests.benchmarks.packages import LIMITS, PACKAGES
 from tests.seeded_weights import save_seeded_inception
@@ -81,14 +83,17 @@ def write_folders(images: str, n: int, into: Path) -> tuple[Path, Path]:
 @click.option("--package", "only", multiple=True, type=click.Choice([*PACKAGES, *LIMITS]), help="Default: all.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 def main(images: str, n: int, repeats: int, threads: int, only: tuple[str, ...], output: Path) -> None:
-    record: dict[str, Any] = {
-        "images": images, "n": n, "machine": machine(threads), "versions": versions(), "repeats": repeats, "runs": [],
-    }  # fmt: skip
+    record: dict[str, Any] = {"images": images, "n": n, "machine": machine(threads), "versions": versions(), "runs": []}
+    if output.exists():
+        earlier = json.loads(output.read_text())
+        if {**earlier, "runs": []} != record:
+            raise GanevalError(f"{output} is of other images, another machine or other versions; give another file")
+        record = earlier
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with tempfile.TemporaryDirectory() as place:
         fake, real = write_folders(images, n, Path(place))
         weights = save_seeded_inception(Path(place) / "seeded-inception.pth")
-        for repeat in range(repeats):
+        for _ in range(repeats):
             for name in only or [*PACKAGES, *LIMITS]:
                 # pytorch-fid, torch-fidelity and torchmetrics stack a batch before they resize it.
                 same_sizes = images == "cifar10" or name.startswith("ganeval") or name == "clean-fid"
@@ -97,7 +102,7 @@ def main(images: str, n: int, repeats: int, threads: int, only: tuple[str, ...],
                     [sys.executable, "-m", "tests.benchmarks.packages", name, fake, real, weights, str(batch)],
                     env=environment, capture_output=True, text=True, check=False,
                 )  # fmt: skip
-                line: dict[str, Any] = {"package": name, "repeat": repeat, "load": round(os.getloadavg()[0], 1)}
+                line: dict[str, Any] = {"package": name, "load": round(os.getloadavg()[0], 1)}
                 if done.returncode == 0:
                     line |= json.loads(done.stdout.splitlines()[-1])
                 else:

@@ -48,6 +48,26 @@ def pytorch_fid(fake: str, real: str, weights: str, batch: int) -> Run:
     return lambda: fid_score.calculate_fid_given_paths([fake, real], batch, "cpu", 2048, num_workers=0)
 
 
+def pytorch_fid_features(fake: str, real: str, weights: str, batch: int) -> Run:
+    """pytorch-fid's features and ganeval's distance: what is left of a difference is the network's."""
+    import torch
+    from pytorch_fid import fid_score, inception
+
+    from ganeval.metrics.frechet import distance
+
+    inception.load_state_dict_from_url = lambda *_, **__: torch.load(weights, weights_only=True)
+
+    def run() -> float:
+        net = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[2048]])
+        sides = [
+            fid_score.get_activations(sorted(Path(folder).iterdir()), net, batch, 2048, "cpu", num_workers=0)
+            for folder in (fake, real)
+        ]
+        return distance(*map(torch.from_numpy, sides))
+
+    return run
+
+
 def torch_fidelity(fake: str, real: str, weights: str, batch: int) -> Run:
     from torch_fidelity import calculate_metrics
 
@@ -159,6 +179,7 @@ def _best(function: Callable[[], object], times: int = 5) -> float:
 PACKAGES: dict[str, Callable[..., Run]] = {
     "ganeval, inception-pytorch": ganeval("inception-pytorch", "fp32"),
     "pytorch-fid": pytorch_fid,
+    "pytorch-fid's features, ganeval's distance": pytorch_fid_features,
     "ganeval, inception": ganeval("inception", "fp32"),
     "torch-fidelity": torch_fidelity,
     "torchmetrics, antialias=False": torchmetrics,
