@@ -28,6 +28,7 @@ from ganeval.types import Features
 from tests.benchmarks.end_to_end import machine, versions
 
 CLASSES = 1008
+PEER = "torch-fidelity: fid, kid, prc"
 
 
 def features(n: int, dim: int, scale: float, seed: int) -> Features:
@@ -37,6 +38,17 @@ def features(n: int, dim: int, scale: float, seed: int) -> Features:
     rows = random.standard_normal((n, dim), dtype=np.float32) * spread + 0.3
     logits = random.standard_normal((n, CLASSES), dtype=np.float32)
     return Features(torch.from_numpy(rows), torch.from_numpy(logits), "synthetic")
+
+
+def torch_fidelity(fake: torch.Tensor, real: torch.Tensor) -> None:
+    """The peer's three metrics of features, with its own defaults."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_kid import kid_features_to_metric
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    fid_statistics_to_metric(*map(fid_features_to_statistics, (fake, real)), verbose=False)
+    kid_features_to_metric(fake, real, kid_subset_size=min(1000, len(fake)), verbose=False)
+    prc_features_to_metric(fake, real, verbose=False)
 
 
 def exponent(seconds: dict[int, float]) -> float | None:
@@ -63,7 +75,7 @@ def main(sizes: tuple[int, ...], dim: int, limit: float, output: Path) -> None:
     }  # fmt: skip
     for n in sorted(sizes):
         fake, real = features(n, dim, 0.95, 0), features(n, dim, 1.0, 1)
-        for names in _batches(wanted):
+        for names in [*_batches(wanted), [PEER]]:
             spent = seconds.setdefault(", ".join(names), {})
             last = max(spent, default=0)
             slope = max(exponent(spent) or 2.0, 1.0)
@@ -71,7 +83,10 @@ def main(sizes: tuple[int, ...], dim: int, limit: float, output: Path) -> None:
                 continue
             began = time.process_time()
             try:
-                _compute(names, wanted, fake, real, torch.device("cpu"))
+                if names == [PEER]:
+                    torch_fidelity(fake.pooled, real.pooled)
+                else:
+                    _compute(names, wanted, fake, real, torch.device("cpu"))
             except GanevalError as error:
                 click.echo(f"{names}: {error}", err=True)
                 continue

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from ganeval.files import write_result
+from tests.benchmarks.growth import PEER as FIDELITY
 from tests.benchmarks.growth import exponent
 from tests.benchmarks.packages import FLOP_PER_IMAGE, LIMITS, PACKAGES
 
@@ -143,6 +144,9 @@ def growth(record: dict[str, Any]) -> Iterator[str]:
         slope = exponent(seconds)
         cells = [f"{seconds[n]:.2f}" if n in seconds else "" for n in sizes]
         yield f"| {names} | {' | '.join(cells)} | {'' if slope is None else f'{slope:.1f}'} |"
+    ours = {n: [found.get(str(n)) for names, found in record["seconds"].items() if names != FIDELITY] for n in sizes}
+    sums = [f"{sum(times):.2f}" if None not in times else "" for times in ours.values()]
+    yield f"| all of ganeval's | {' | '.join(sums)} | |"
     peaks = [f"{mb / 1024:.2f} GB at n = {int(n):,}" for n, mb in record["peak_mb"].items()]
     if peaks:
         yield f"\nPeak memory of the process up to then, features and logits of both sets included: {'; '.join(peaks)}."
