@@ -11,37 +11,47 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ganeval.auditing import AuditReport, audit
     from ganeval.collapse import CollapseReport, collapse_test
     from ganeval.errors import GanevalError
     from ganeval.features import extract
+    from ganeval.memorisation import MemorisationReport, memorisation_test
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
     from ganeval.streaming import Stream
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
+    "AuditReport": "ganeval.auditing",
     "CollapseReport": "ganeval.collapse",
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
     "GanevalError": "ganeval.errors",
+    "MemorisationReport": "ganeval.memorisation",
     "Moments": "ganeval.types",
     "ScoreReport": "ganeval.report",
     "Stream": "ganeval.streaming",
+    "audit": "ganeval.auditing",
     "collapse_test": "ganeval.collapse",
     "extract": "ganeval.features",
+    "memorisation_test": "ganeval.memorisation",
     "score": "ganeval.scoring",
 }
 
 __all__ = [
+    "AuditReport",
     "CollapseReport",
     "Estimate",
     "Features",
     "GanevalError",
+    "MemorisationReport",
     "Moments",
     "ScoreReport",
     "Stream",
+    "audit",
     "collapse_test",
     "extract",
+    "memorisation_test",
     "score",
 ]
 

@@ -12,8 +12,9 @@ SMALL_N = 2048
 
 
 def advise(
-    fake: Features, real: Features | Moments | None, scored: Mapping[str, Scored], *, verified: bool
-) -> Iterator[str]:
+    fake: Features, real: Features | Moments | None, scored: Mapping[str, Scored], *, verified: bool,
+    train: Features | None = None,
+) -> Iterator[str]:  # fmt: skip
     """One line for each thing that a reader of these numbers should know, the gravest first."""
     yield from _sample_size(fake, real, scored)
     yield from (
@@ -27,6 +28,8 @@ def advise(
         yield from _samples(fake.survey)
     if isinstance(real, Features) and fake.survey and real.survey:
         yield from _two_sets(fake.survey, real.survey)
+    if train is not None and train.survey and fake.survey:
+        yield from _training_set(fake.survey, real.survey if isinstance(real, Features) else None, train.survey)
 
 
 def _sample_size(fake: Features, real: Features | Moments | None, scored: Mapping[str, Scored]) -> Iterator[str]:
@@ -80,6 +83,21 @@ def _two_sets(fake: Survey, real: Survey) -> Iterator[str]:
             f"the {which[0]} are JPEG and the {which[1]} are not: compression alone moves FID; "
             "save generated images as PNG and use the original reference files"
         )
+
+
+def _training_set(fake: Survey, real: Survey | None, train: Survey) -> Iterator[str]:
+    learnt = {*map(bytes, train.digests)}
+    if copies := sum(bytes(digest) in learnt for digest in fake.digests):
+        yield f"{copies} of the {len(fake.digests)} samples are training images, pixel for pixel"
+    if real is not None and (shared := sum(bytes(digest) in learnt for digest in real.digests)):
+        n = len(real.digests)
+        which = "the reference is" if shared == n == len(train.digests) else f"{shared} of the {n} reference images are"
+        yield (
+            f"{which} in the training set: copies of those raise every score, and the verdict on memorisation needs "
+            "real images that the model was not trained on"
+        )
+    if train.skipped:
+        yield f"{len(train.skipped)} training image(s) could not be read and were left out: {_some(train.skipped)}"
 
 
 def _counts(sizes: Mapping[str, int]) -> str:

@@ -56,7 +56,7 @@ def load_features(key: str) -> Features | None:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-            meta = json.loads(str(arrays["meta"]))
+            meta, digests, indices = json.loads(str(arrays["meta"])), arrays["digests"], arrays["indices"]
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -64,7 +64,8 @@ def load_features(key: str) -> Features | None:
         return None
     tensors = {name: torch.from_numpy(arrays[name]) for name in ("pooled", "logits", "labels") if name in arrays}
     survey = Survey(
-        arrays["digests"],
+        digests,
+        indices,
         Counter(meta["sizes"]),
         Counter(meta["formats"]),
         Counter(meta["treatments"]),
@@ -92,7 +93,10 @@ def save_features(key: str, features: Features) -> None:
         "treatments": survey.treatments,
         "skipped": survey.skipped,
     }
-    arrays = {"pooled": features.pooled.numpy(), "digests": survey.digests, "meta": np.array(json.dumps(meta))}
+    arrays = {
+        "pooled": features.pooled.numpy(), "digests": survey.digests, "indices": survey.indices,
+        "meta": np.array(json.dumps(meta)),
+    }  # fmt: skip
     for name, tensor in (("logits", features.logits), ("labels", features.labels)):
         if tensor is not None:
             arrays[name] = tensor.numpy()

@@ -9,6 +9,7 @@ import torch
 from ganeval import cache as caches
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, run
+from ganeval.registry import METRICS
 from ganeval.report import ClassScores
 from ganeval.types import Features, Moments
 
@@ -17,10 +18,12 @@ MIN_CLASS = 50
 
 
 def score_classes(
-    todo: Plan, fake: Features, real: Features | Moments | None, device: torch.device, key: str | None
-) -> dict[str, ClassScores]:
+    todo: Plan, fake: Features, real: Features | Moments | None, device: torch.device, key: str | None,
+    train: Features | None = None, train_key: str | None = None,
+) -> dict[str, ClassScores]:  # fmt: skip
     """Each class of the reference scored apart against the samples of the same name.
 
+    A training set without that class leaves out the metrics that read it.
     Raises GanevalError where a side has no labels, or no class is in both.
     """
     if not isinstance(real, Features) or real.labels is None or fake.labels is None:
@@ -32,13 +35,23 @@ def score_classes(
             f"--by-class: no class is in both sets (samples: {', '.join(sorted(ours)[:5])}; "
             f"reference: {', '.join(sorted(theirs)[:5])}); name the class folders alike"
         )
-    todo = replace(todo, explicit=False)
+    learnt = {} if train is None or train.labels is None else _class_rows(train)
     scores = {}
     for name in sorted(theirs.keys() & ours.keys(), key=lambda name: (len(name), name)):
         a, b = fake[ours[name]], real[theirs[name]]
-        scored, failed = run(todo, a, b, device=device, cache_key=key and caches.key_of(key, name))
+        part = train[learnt[name]] if train is not None and name in learnt else None
+        fit = {k: options for k, options in todo.wanted.items() if part is not None or not _reads(k, train)}
+        scored, failed = run(
+            replace(todo, wanted=fit, explicit=False), a, b, device=device, cache_key=key and caches.key_of(key, name),
+            train=part, train_key=train_key and caches.key_of(train_key, name),
+        )  # fmt: skip
+        failed |= dict.fromkeys(todo.wanted.keys() - fit.keys(), "the training set has no such class")
         scores[name] = ClassScores(len(a), len(b), scored, failed)
     return scores
+
+
+def _reads(metric: str, train: Features | None) -> bool:
+    return train is not None and METRICS[metric].train != "no"
 
 
 def _class_rows(features: Features) -> dict[str, torch.Tensor]:

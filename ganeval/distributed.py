@@ -1,23 +1,131 @@
-"""What several processes of one job share, through torch.distributed where it is running."""
+"""Several processes of one job: who this is, what is its share, and what all of them know together.
+
+Processes are started by torchrun, on one machine or several; values travel over the CPU (gloo, or the backend of a
+group that is running already).
+"""
 
 from __future__ import annotations
 
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
-import torch.distributed as dist
+from ganeval.errors import GanevalError
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=12)
+"""How long one rank waits for another: as long as a slow one may take over its images. One that dies is noticed."""
+
+POLL, GRACE = 0.1, 5.0
+
+
+def started() -> bool:
+    """Whether torchrun, or `launch`, has started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def join() -> bool:
+    """Takes this process into the group that it was started in; False where it was started alone."""
+    if not started():
+        return False
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", timeout=PATIENCE)
+    return True
 
 
 def running() -> bool:
-    """Whether this process is one of a group, as under DDP, Lightning or Accelerate."""
+    """Whether this process is one of a group, as under torchrun, DDP, Lightning or Accelerate."""
+    import torch.distributed as dist
+
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
+def rank() -> int:
+    """This process's number in the group; 0 for one alone."""
+    import torch.distributed as dist
+
+    return dist.get_rank() if running() else 0
+
+
+def share(n: int, batch_size: int) -> list[int]:
+    """Which of n images are this rank's: whole batches in turn, without padding; a rank may get none.
+
+    Not image by image: in whole batches each image has the neighbours that it would have in one process, and so the
+    same features to the bit.
+    """
+    import torch.distributed as dist
+
+    firsts = range(rank() * batch_size, n, dist.get_world_size() * batch_size)
+    return [i for first in firsts for i in range(first, min(first + batch_size, n))]
+
+
 def gather(value: T) -> list[T]:
-    """The value of every rank, in the order of ranks, on every rank; alone, the own one. All ranks must call this."""
+    """The value of every rank, in the order of ranks, on every rank; alone, the own one. All ranks must call this.
+
+    An exception given as value is raised on every rank, so that none waits for one that has failed.
+    Raises GanevalError where another process has died.
+    """
     if not running():
-        return [value]
-    values: list[T | None] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value)
+        values: list[T | None] = [value]
+    else:
+        import torch.distributed as dist
+
+        values = [None] * dist.get_world_size()
+        try:
+            dist.all_gather_object(values, value)
+        except RuntimeError as error:
+            raise GanevalError(f"another process of this job has ended ({error}); its own message says why") from None
+    for found in values:
+        if isinstance(found, Exception):
+            raise found
     return values  # type: ignore[return-value]
+
+
+def launch(processes: int) -> int:
+    """Runs the command line of this process in so many that share its work; returns the exit code.
+
+    What `torchrun --standalone --nproc-per-node N -m ganeval ...` does, without its own reports. When one process
+    fails the others are ended within seconds. Raises GanevalError where the first of them could not say why.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes))}
+    started_ones = [
+        subprocess.Popen(
+            [sys.executable, "-m", "ganeval", *sys.argv[1:]],
+            env={**threads, **os.environ, **group, "RANK": str(i), "LOCAL_RANK": str(i)},
+        )
+        for i in range(processes)
+    ]
+    try:
+        _wait(started_ones, lambda codes: None not in codes or any(codes))
+        # One that fails is noticed by the others, and the first says so; it may also be too busy to notice.
+        _wait(started_ones, lambda codes: None not in codes, GRACE)
+        codes = [process.poll() for process in started_ones]
+    finally:
+        for process in started_ones:
+            process.terminate()
+            process.wait()
+    if codes[0] is None or codes[0] < 0 or (not codes[0] and any(codes)):
+        ended = next(f"{i} with {code}" for i, code in enumerate(codes) if code)
+        raise GanevalError(f"of the {processes} processes number {ended} ended early; nothing was written")
+    return codes[0]
+
+
+def _wait(
+    processes: list[subprocess.Popen[bytes]], done: Callable[[list[int | None]], bool], seconds: float = math.inf
+) -> None:
+    """Until what `done` says of the exit codes, None for a process that runs, or so many seconds have passed."""
+    deadline = time.monotonic() + seconds
+    while not done([process.poll() for process in processes]) and time.monotonic() < deadline:
+        time.sleep(POLL)

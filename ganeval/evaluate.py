@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ganeval import cache as caches
@@ -35,7 +35,10 @@ class Plan:
     explicit: bool
 
 
-def plan(requests: Requests, fake: Features, real: Features | Moments | None, extractor: str, seed: int) -> Plan:
+def plan(
+    requests: Requests, fake: Features, real: Features | Moments | None, extractor: str, seed: int,
+    train: Features | None = None,
+) -> Plan:  # fmt: skip
     """The metrics that apply to these features, with every option filled in.
 
     Raises GanevalError where a metric that was asked for by name can't run, or has no such option.
@@ -46,7 +49,7 @@ def plan(requests: Requests, fake: Features, real: Features | Moments | None, ex
     for name in METRICS if asked is None else asked:
         metric = METRICS[name]
         given = {} if asked is None else asked[name]
-        reason = _obstacle(metric, fake, real)
+        reason = _obstacle(metric, fake, real, train)
         if reason is None and asked is None and metric.auto == "home" and not extractor.startswith(metric.home or ""):
             reason = f"made for {metric.home} features; --metric {name} computes it on these"
         if reason and asked is not None:
@@ -79,10 +82,14 @@ def _parsed(requests: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> Iterab
         yield get_metric(name).name, options
 
 
-def _obstacle(metric: Metric, fake: Features, real: Features | Moments | None) -> str | None:
+def _obstacle(
+    metric: Metric, fake: Features, real: Features | Moments | None, train: Features | None
+) -> str | None:  # fmt: skip
     if metric.on == "logits" and fake.logits is None:
         return "the extractor has no class logits"
-    if not metric.reference:
+    if metric.train == "needed" and train is None:
+        return "a training set is needed: give one with --train"
+    if not metric.reference or (metric.train == "instead" and train is not None):
         return None
     if real is None:
         return "a reference is needed: give one with --ref"
@@ -94,26 +101,29 @@ def _obstacle(metric: Metric, fake: Features, real: Features | Moments | None) -
 
 
 def run(
-    plan: Plan, fake: Features, real: Features | Moments | None, *, device: Any, cache_key: str | None
-) -> tuple[dict[str, Scored], dict[str, str]]:
+    plan: Plan, fake: Features, real: Features | Moments | None, *, device: Any, cache_key: str | None,
+    train: Features | None = None, train_key: str | None = None, known: Mapping[str, Estimate] | None = None,
+) -> tuple[dict[str, Scored], dict[str, str]]:  # fmt: skip
     """The plan's metrics on these features, in the plan's order, and the reasons of those that could not run.
 
-    cache_key names the two sets of features; None computes everything anew.
+    cache_key names the two sets of features, train_key the training set; None computes what needs them anew.
+    known: estimates that were made already, with the plan's options.
     Raises GanevalError from a metric that the user asked for by name.
     """
     scored: dict[str, Scored] = {}
     skipped: dict[str, str] = {}
     keys = {
-        name: caches.key_of(cache_key, name, options, caches.metrics_version(), str(device))
+        name: caches.key_of(key, name, options, caches.metrics_version(), str(device))
         for name, options in plan.wanted.items()
-        if cache_key
+        if (key := _key(METRICS[name], cache_key, train, train_key))
     }
     for names in _batches(plan.wanted):
         began = time.perf_counter()
         saved = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
-        known = {name: estimate for name, estimate in saved.items() if estimate}
+        found = {name: estimate for name, estimate in saved.items() if estimate}
+        found |= {name: estimate for name, estimate in (known or {}).items() if name in names}
         try:
-            results = _compute([name for name in names if name not in known], plan.wanted, fake, real, device)
+            results = _compute([name for name in names if name not in found], plan.wanted, fake, real, train, device)
         except GanevalError as error:
             if plan.explicit:
                 raise GanevalError(f"{', '.join(names)}: {error}") from None
@@ -122,9 +132,16 @@ def run(
         for name in results.keys() & keys.keys():
             caches.save_estimate(keys[name], results[name])
         seconds = (time.perf_counter() - began) / len(names)
-        for name, estimate in {**known, **results}.items():
+        for name, estimate in {**found, **results}.items():
             scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
     return {name: scored[name] for name in plan.wanted if name in scored}, skipped
+
+
+def _key(metric: Metric, key: str | None, train: Features | None, train_key: str | None) -> str | None:
+    """The cache's key for what the metric reads; None where a part of it has no name."""
+    if metric.train == "no" or train is None:
+        return key
+    return caches.key_of(key, train_key) if key and train_key else None
 
 
 def _batches(wanted: Mapping[str, Any]) -> list[list[str]]:
@@ -140,14 +157,19 @@ def _compute(
     wanted: Mapping[str, dict[str, Any]],
     fake: Features,
     real: Features | Moments | None,
+    train: Features | None,
     device: Any,
 ) -> dict[str, Estimate]:
     if not names:
         return {}
     metric = METRICS[names[0]]
-    arguments: list[Any] = [getattr(fake, metric.on).to(device)]
-    if metric.reference:
-        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
+    instead = metric.train == "instead" and train is not None
+    against: list[Any] = [train] if metric.train == "needed" or instead else []
+    against += [real] if metric.reference and not instead else []
+    arguments = [s if isinstance(s, Moments) else getattr(s, metric.on).to(device) for s in (fake, *against)]
     if metric.family:
         return resolve(metric.family)(*arguments, {name: wanted[name] for name in names})
-    return {metric.name: metric.fn(*arguments, **wanted[metric.name])}
+    estimate = metric.fn(*arguments, **wanted[metric.name])
+    if instead:
+        estimate = replace(estimate, details={**estimate.details, "against": "the training set"})
+    return {metric.name: estimate}

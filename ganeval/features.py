@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +19,14 @@ from tqdm import tqdm
 
 from ganeval import cache as caches
 from ganeval.allocator import pages_kept
+from ganeval.distributed import gather, rank, running, share
 from ganeval.errors import BadImageError, GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.images import Image, ImageSet, Source, open_images
 from ganeval.settings import Precision
 from ganeval.types import Extractor, Features, Survey
 
+COUNTED = ("sizes", "formats", "treatments")
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -33,7 +37,9 @@ def pick_device(name: str) -> torch.device:
     """
     if name == "auto":
         mps = torch.backends.mps.is_available()
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+        # Under torchrun each process of a machine has a card of its own.
+        cuda = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(1, torch.cuda.device_count())}"
+        return torch.device(cuda if torch.cuda.is_available() else "mps" if mps else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -60,6 +66,7 @@ def extract(
     cache: bool = True,
     data_root: str | Path | None = None,
     progress: str | None = None,
+    distributed: bool = False,
 ) -> Features:
     """Features of every image, one row each, in the order of the images.
 
@@ -68,6 +75,8 @@ def extract(
     skip_bad: leaves out images that can't be read, and lists them in `survey.skipped`.
     cache: keeps the features, keyed by the images' content and the fingerprint.
     progress: the label of a progress bar on stderr; None shows none.
+    distributed: shares the work among the ranks of torch.distributed, all of which must call this with the same
+    arguments; each gets all features, equal to the bit to those of one process with as many threads.
 
     Raises GanevalError for input that can't be used, UnobtainableError for weights or data that are not here.
     """
@@ -76,18 +85,62 @@ def extract(
         extractor = load_extractor(extractor, weights=None if weights is None else Path(weights))
     fingerprint = full_fingerprint(extractor, precision)
     key = caches.key_of(dataset.content_key(), fingerprint) if cache else None
-    if key and (saved := caches.load_features(key)) and (skip_bad or not saved.survey or not saved.survey.skipped):
+    saved = caches.load_features(key) if key else None
+    if saved and not skip_bad and saved.survey and saved.survey.skipped:
+        saved = None
+    shared = distributed and running()
+    # Ranks on other machines have caches of their own: all take what is saved, or none does.
+    known = all(gather(saved is not None)) if shared else saved is not None
+    if saved and known:
         return saved
-    loader: DataLoader = DataLoader(
-        _Readings(dataset),
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=list,
-    )
-    features = _run(dataset, loader, extractor, fingerprint, pick_device(device), precision, skip_bad, progress)
-    if key:
+
+    def run(part: ImageSet) -> Features:
+        loader: DataLoader = DataLoader(_Readings(part), batch_size=batch_size, num_workers=workers, collate_fn=list)
+        return _run(part, loader, extractor, fingerprint, pick_device(device), precision, skip_bad, progress)
+
+    features = _of_all_ranks(dataset, batch_size, run) if shared else run(dataset)
+    if key and rank() == 0:
         caches.save_features(key, features)
     return features
+
+
+def _of_all_ranks(images: ImageSet, batch_size: int, run: Callable[[ImageSet], Features]) -> Features:
+    """The features of all images from every rank's share, in the order of the images."""
+    own = share(len(images), batch_size)
+    part: Features | Exception | None = None
+    try:
+        part = run(images.subset(own)) if own else None
+    except GanevalError as error:
+        part = error
+    found = [
+        (features, survey, np.array(rows)[survey.indices])
+        for features, rows in zip(gather(part), gather(own), strict=True)
+        if isinstance(features, Features) and (survey := features.survey)
+    ]
+
+    def total(name: str) -> Counter[str]:
+        return sum((getattr(survey, name) for _, survey, _ in found), Counter())
+
+    def column(name: str) -> Tensor | None:
+        columns = [getattr(features, name) for features, _, _ in found]
+        return None if columns[0] is None else torch.cat(columns)
+
+    whole = replace(
+        found[0][0],
+        pooled=torch.cat([features.pooled for features, _, _ in found]),
+        logits=column("logits"),
+        labels=column("labels"),
+        survey=Survey(
+            np.concatenate([survey.digests for _, survey, _ in found]),
+            np.concatenate([rows for _, _, rows in found]),
+            total("sizes"),
+            total("formats"),
+            total("treatments"),
+            tuple(name for _, survey, _ in found for name in survey.skipped),
+            max(survey.decode_seconds for _, survey, _ in found),
+        ),
+    )
+    return whole[torch.from_numpy(np.argsort(np.concatenate([rows for _, _, rows in found])))]
 
 
 @dataclass(frozen=True)
@@ -132,7 +185,7 @@ def _run(
     extractor = extractor.to(device)
     pooled, logits = [], []
     readings: list[_Reading] = []
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("sizes", "formats", "treatments")}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
     bar = tqdm(total=len(images), desc=progress, unit="img", disable=progress is None, leave=False, dynamic_ncols=True)
     with torch.no_grad(), pages_kept(), bar:
         waiting = time.perf_counter()
@@ -151,16 +204,18 @@ def _run(
             bar.update(len(batch))
             waiting = time.perf_counter()
     kept = [reading for reading in readings if not reading.problem]
+    indices = [reading.index for reading in kept]
     if not kept:
         raise GanevalError(f"none of the {len(images)} images in {images.source} can be read; {readings[0].problem}")
     return Features(
         torch.cat(pooled),
         None if logits[0] is None else torch.cat([row for row in logits if row is not None]),
         fingerprint,
-        None if images.labels is None else images.labels[[reading.index for reading in kept]],
+        None if images.labels is None else images.labels[indices],
         images.class_names,
         Survey(
             np.frombuffer(b"".join(reading.digest for reading in kept), np.uint8).reshape(-1, 32),
+            np.array(indices, np.int64),
             **counts,
             skipped=tuple(images.name(reading.index) for reading in readings if reading.problem),
             decode_seconds=decode_seconds,

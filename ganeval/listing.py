@@ -12,8 +12,11 @@ def metrics() -> str:
     load_plugins()
     body = []
     for metric in METRICS.values():
-        needs = [metric.on if metric.on == "logits" else "features", *(["reference"] if metric.reference else [])]
-        body.append((metric.name, {"half": "0.5"}.get(metric.better, metric.better), " + ".join(needs), metric.paper))
+        needs: list[str] = [metric.on if metric.on == "logits" else "features"]
+        needs += ["reference"] if metric.reference else []
+        needs += {"no": [], "needed": ["train"], "instead": ["(train)"]}[metric.train]
+        best = {"half": "0.5", "zero": "0"}.get(metric.better, metric.better)
+        body.append((metric.name, best, " + ".join(needs), metric.paper))
     return listing(("metric", "best", "needs", "paper"), body)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ganeval.errors import GanevalError, unknown
 
-Better = Literal["lower", "higher", "half"]
+Better = Literal["lower", "higher", "half", "zero"]
 
 
 def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -32,9 +32,11 @@ def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
 class Metric:
     """A metric's row: what it is called, where it lives, what it needs, which way is better.
 
-    target: function (fake, real, *, options) -> Estimate, or (fake, *, options) without a reference.
+    target: function (fake, real, *, options) -> Estimate, or (fake, *, options) without a reference; one that needs
+    the training set takes it after the fakes: (fake, train, *, options) or (fake, train, real, *, options).
     on: the features it takes, "pooled" (N, D) or "logits" (N, C).
     moments: the reference may also be a types.Moments.
+    train: "needed", or "instead": the training set takes the reference's place where one is given.
     home: the extractor family whose features the published numbers use; None where the metric has no home.
     title, title_elsewhere: what people read with the home extractor's verified weights, and with others.
     family: function (fake, real, {name: options}) -> {name: Estimate} that shares the work of several metrics.
@@ -49,6 +51,7 @@ class Metric:
     on: Literal["pooled", "logits"] = "pooled"
     reference: bool = True
     moments: bool = False
+    train: Literal["no", "needed", "instead"] = "no"
     home: str | None = None
     title_elsewhere: str | None = None
     family: str | Callable[..., Any] | None = None
@@ -214,7 +217,10 @@ add(
            family=NEIGHBOURS),
     Metric("vendi", "ganeval.metrics.diversity:vendi", "Vendi score", "higher", "arXiv:2210.02410", reference=False),
     Metric("mifid", "ganeval.metrics.frechet:mifid", "MiFID", "lower", "arXiv:2106.03062", home="inception",
-           title_elsewhere="MiFD", auto="home"),
+           title_elsewhere="MiFD", auto="home", train="instead"),
+    Metric("authenticity", "ganeval.metrics.copying:authenticity", "Authenticity", "higher", "arXiv:2102.08921",
+           reference=False, train="needed"),
+    Metric("ct", "ganeval.metrics.copying:ct", "C_T", "zero", "arXiv:2004.05675", train="needed"),
     Metric("ndb", "ganeval.metrics.bins:ndb", "NDB/K", "lower", "arXiv:1805.12462"),
 )  # fmt: skip
 

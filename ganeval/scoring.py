@@ -15,17 +15,21 @@ from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import score_classes, small_classes
 from ganeval.collapse import CollapseReport, collapse_test
+from ganeval.distributed import rank
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Requests, plan, run
+from ganeval.evaluate import Plan, Requests, plan, run
 from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
+from ganeval.memorisation import MemorisationReport, memorisation_test
 from ganeval.metrics._moments import Running
 from ganeval.precision import PrecisionEffect, precision_effect
 from ganeval.reference import save_statistics
+from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo, ScoreReport
+from ganeval.report.gallery import collect
 from ganeval.settings import Precision, Settings
 from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
-from ganeval.types import Extractor, Features, Moments
+from ganeval.types import Estimate, Extractor, Features, Moments
 
 PART = 20_000
 """Images whose features `make_reference` keeps in memory: 160 MB of Inception's."""
@@ -50,6 +54,8 @@ def score(
     data_root: str | Path | None = None,
     progress: bool = False,
     collapse: bool | None = None,
+    train: Source | Features | None = None,
+    gallery: bool = False,
 ) -> ScoreReport:
     """Scores generated images, against a reference where one is given.
 
@@ -61,6 +67,9 @@ def score(
     n: scores a random n of the samples and of the reference, drawn with the seed.
     by_class: also scores each class apart, where both sets have labels.
     collapse: whether to judge mode collapse (`ganeval.collapse_test`); None does unless metrics are named.
+    train: the images that the generator was trained on, all of them (`n` does not apply); judges whether it copies
+    them (`ganeval.memorisation_test`), and runs the metrics that read them.
+    gallery: keeps the pictures that `ScoreReport.to_html` shows, some 200 thumbnails.
     See `ganeval.extract` for the other options.
 
     Rows enter the metrics in the order of the images' content, so file names and their order change no number.
@@ -68,15 +77,16 @@ def score(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        by_class, skip_bad, cache, data_root, progress, collapse,
+        by_class, skip_bad, cache, data_root, progress, collapse, gallery,
     )  # fmt: skip
-    return score_each([samples], reference, settings)[0]
+    return score_each([samples], reference, settings, train)[0]
 
 
 def score_each(
-    samples: Sequence[Source | Features], reference: Source | Features | None, settings: Settings
-) -> list[ScoreReport]:
-    """One report for each set of samples; the reference is read once."""
+    samples: Sequence[Source | Features], reference: Source | Features | None, settings: Settings,
+    train: Source | Features | None = None,
+) -> list[ScoreReport]:  # fmt: skip
+    """One report for each set of samples; the reference and the training set are read once."""
     device = pick_device(settings.device)
     fakes = [open_side(source, settings) for source in samples]
     real = None if reference is None else open_side(reference, settings, may_be_statistics=True)
@@ -84,14 +94,26 @@ def score_each(
     real_images = real
     if real:
         real = extract_side(real, net, settings, "reference")
+    learnt = None if train is None else _training_set(train, net, settings)
     reports = []
     for images in fakes:
         began = time.perf_counter()
         fake = extract_side(images, net, settings, images.info.source)
         refuse_mixture(fake, real)
-        effect = precision_effect(images, real_images, net, settings)
-        reports.append(_report(fake, real, net, reason, device, settings, time.perf_counter() - began, effect))
+        refuse_mixture(fake, learnt)
+        seconds = time.perf_counter() - began
+        if rank() == 0 or not settings.distributed:
+            effect = precision_effect(images, real_images, net, settings)
+            reports.append(_report(fake, real, learnt, net, reason, device, settings, seconds, effect))
     return reports
+
+
+def _training_set(source: Source | Features, net: Extractor | None, settings: Settings) -> Side:
+    """All of it, whatever `n` is: what was left out could be copied unseen."""
+    side = open_side(source, replace(settings, n=None))
+    if net is None and isinstance(side.data, ImageSet):
+        raise GanevalError(f"{side.info.source} are images and the samples are features; give features of both")
+    return extract_side(side, net, settings, "training set")
 
 
 def make_reference(source: Source, path: str | Path, settings: Settings) -> Moments:
@@ -110,13 +132,15 @@ def make_reference(source: Source, path: str | Path, settings: Settings) -> Mome
     if total is None or total.n < 2:
         raise GanevalError(f"{side.info.source} has {total.n if total else 0} image(s); statistics need 2 or more")
     moments = replace(total.moments(), fingerprint=features.fingerprint, extractor=net.name if net else None)
-    save_statistics(path, moments)
+    if rank() == 0 or not settings.distributed:
+        save_statistics(path, moments)
     return moments
 
 
 def _report(
     fake: Side,
     real: Side | None,
+    train: Side | None,
     net: Extractor | None,
     reason: str,
     device: torch.device,
@@ -135,13 +159,19 @@ def _report(
         settings.precision,
         reason,
     )
+    learnt = train.features if train else None
     began = time.perf_counter()
-    todo = plan(settings.metrics, features, data, info.name, settings.seed)
+    copying, unseen = _judge_copying(features, data, learnt, settings, device)
+    todo = plan(settings.metrics, features, data, info.name, settings.seed, learnt)
     key = None
     if settings.cache and fake.info.sha256 and (real is None or real.info.sha256):
         key = caches.key_of(features.fingerprint, fake.info.sha256, real and real.info.sha256)
-    scored, failed = run(todo, features, data, device=device, cache_key=key)
-    by_class = score_classes(todo, features, data, device, key) if settings.by_class else {}
+    train_key = train.info.sha256 if train else None
+    known = _known(copying, todo, settings.seed)
+    scored, failed = run(
+        todo, features, data, device=device, cache_key=key, train=learnt, train_key=train_key, known=known
+    )
+    by_class = score_classes(todo, features, data, device, key, learnt, train_key) if settings.by_class else {}
     metric_seconds = time.perf_counter() - began
     verdict, unjudged = _judge(features, data, settings)
     surveys = {"samples": features.survey, "reference": data.survey if isinstance(data, Features) else None}
@@ -151,11 +181,12 @@ def _report(
         real.info if real else None,
         info,
         scored,
-        {**todo.skipped, **failed, **unjudged},
+        {**todo.skipped, **failed, **unjudged, **unseen},
         [
-            *advise(features, data, scored, verified=info.verified or net is None),
+            *advise(features, data, scored, verified=info.verified or net is None, train=learnt),
             *fake.notes,
             *(real.notes if real else ()),
+            *(train.notes if train else ()),
             *small_classes(by_class),
         ],
         settings.seed,
@@ -164,7 +195,10 @@ def _report(
         by_class,
         {side: dict(survey.treatments) for side, survey in surveys.items() if survey},
         verdict,
+        copying,
+        train.info if train else None,
         effect,
+        gallery=collect(fake, real, train, verdict, copying, settings.seed) if settings.gallery else None,
     )
 
 
@@ -182,6 +216,33 @@ def _judge(
         if settings.collapse:
             raise GanevalError(f"collapse can't be judged: {error}") from None
         return None, {"collapse": str(error)}
+
+
+def _judge_copying(
+    fake: Features, real: Features | Moments | None, train: Features | None, settings: Settings, device: torch.device
+) -> tuple[MemorisationReport | None, dict[str, str]]:
+    """The verdict on copying, where a training set was given, or why there is none."""
+    if train is None:
+        return None, {}
+    if real is None:
+        return None, {"memorisation": "real images that the model was not trained on are needed: give them with --ref"}
+    if isinstance(real, Moments):
+        return None, {"memorisation": "it needs the reference's images; a statistics file holds moments alone"}
+    try:
+        sets = (replace(features, pooled=features.pooled.to(device)) for features in (fake, real, train))
+        return memorisation_test(*sets, seed=settings.seed), {}
+    except GanevalError as error:
+        return None, {"memorisation": str(error)}
+
+
+def _known(report: MemorisationReport | None, todo: Plan, seed: int) -> dict[str, Estimate]:
+    """The metrics that the verdict has made already, where they were asked for with its options."""
+    made = {} if report is None else {"authenticity": ({}, report.authenticity), "ct": ({"seed": seed}, report.ct)}
+    return {
+        name: estimate
+        for name, (given, estimate) in made.items()
+        if estimate and name in todo.wanted and todo.wanted[name] == METRICS[name].options(given)
+    }
 
 
 def environment(device: torch.device) -> dict[str, str]:

@@ -32,3 +32,5 @@ class Settings:
     data_root: str | Path | None = None
     progress: bool = False
     collapse: bool | None = None
+    gallery: bool = False
+    distributed: bool = False

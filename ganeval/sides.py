@@ -28,12 +28,16 @@ class SetInfo:
 
 @dataclass(frozen=True)
 class Side:
-    """The samples or the reference, on the way from images to features in the order of their content."""
+    """The samples or the reference, on the way from images to features in the order of their content.
+
+    images: what the features were made from, where that is known; `features.survey.indices` leads from rows to it.
+    """
 
     info: SetInfo
     data: ImageSet | Features | Moments
     notes: tuple[str, ...] = ()
     extractor: str | None = None
+    images: ImageSet | None = None
 
     def parts(self, size: int) -> list[Side]:
         """The side cut into pieces of at most `size` images, in their order; features already made stay whole."""
@@ -102,11 +106,12 @@ def extract_side(side: Side, net: Extractor | None, settings: Settings, label: s
         skip_bad=settings.skip_bad,
         cache=settings.cache,
         progress=label if settings.progress else None,
+        distributed=settings.distributed,
     )
     if features.survey:
         columns = np.ascontiguousarray(features.survey.digests).view(">u8")
         features = features[torch.from_numpy(np.lexsort(columns.T[::-1]))]
-    return replace(side, data=features, info=replace(side.info, n=len(features)))
+    return replace(side, data=features, images=side.data, info=replace(side.info, n=len(features)))
 
 
 def refuse_mixture(fake: Side, real: Side | None) -> None:

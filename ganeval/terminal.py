@@ -72,7 +72,12 @@ class _Warnings(logging.Handler):
 
 
 def complain(kind: str, message: str) -> None:
-    """Prints an error or a warning as one line on stderr, in colour unless NO_COLOR is set or it is no terminal."""
+    """Prints an error or a warning as one line on stderr, in colour unless NO_COLOR is set or it is no terminal.
+
+    Of several processes that share the work the first speaks for all.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return
     colour = None if os.environ.get("NO_COLOR") else {"error": "red", "warning": "yellow"}[kind]
     click.echo(f"{click.style(kind, fg=colour)}: {message}", err=True)
 

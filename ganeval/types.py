@@ -17,11 +17,13 @@ LEVEL = 0.95
 class Survey:
     """What was met while a set of images was read; the source of the report's warnings.
 
-    `digests` holds the sha256 of each image's decoded pixels, (N, 32) uint8, in the order of the features.
+    `digests` holds the sha256 of each image's decoded pixels, (N, 32) uint8, in the order of the features;
+    `indices`, int64 (N,), which image of the set each row of the features is.
     decode_seconds: the time spent waiting for images; 0 where the features came from the cache.
     """
 
     digests: np.ndarray
+    indices: np.ndarray
     sizes: Counter[str] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     treatments: Counter[str] = field(default_factory=Counter)
@@ -50,7 +52,10 @@ class Features:
 
     def __getitem__(self, rows: Tensor) -> Features:
         """The features of some rows, in that order (an int64 index tensor); the survey's counts stay whole."""
-        survey = self.survey and replace(self.survey, digests=self.survey.digests[rows.cpu().numpy()])
+        survey = self.survey
+        if survey:
+            kept = rows.cpu().numpy()
+            survey = replace(survey, digests=survey.digests[kept], indices=survey.indices[kept])
         return replace(
             self,
             pooled=self.pooled[rows],

@@ -18,7 +18,7 @@ from ganeval.types import Estimate, Features, Survey
 def some_features(seed: int = 0, n: int = 50) -> Features:
     random = torch.Generator().manual_seed(seed)
     survey = Survey(
-        np.random.RandomState(seed).randint(256, size=(n, 32), dtype=np.uint8),
+        np.random.RandomState(seed).randint(256, size=(n, 32), dtype=np.uint8), np.arange(n)[::-1].copy(),
         Counter({"8x8": n}), Counter({"PNG": n}), Counter({"grey repeated": 3}), ("bad.png",),
     )  # fmt: skip
     return Features(
@@ -33,6 +33,7 @@ def assert_same(a: Features, b: Features) -> None:
     assert torch.equal(a.labels, b.labels)
     assert (a.fingerprint, a.class_names) == (b.fingerprint, b.class_names)
     assert np.array_equal(a.survey.digests, b.survey.digests)
+    assert np.array_equal(a.survey.indices, b.survey.indices)
     assert (a.survey.sizes, a.survey.formats) == (b.survey.sizes, b.survey.formats)
     assert (a.survey.treatments, a.survey.skipped) == (b.survey.treatments, b.survey.skipped)
 

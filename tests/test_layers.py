@@ -11,13 +11,13 @@ ROOT = Path(ganeval.__file__).parent
 
 # A module may import from its own row and from the rows above it.
 LAYERS = [
-    {"errors", "files", "columns", "datasets", "allocator", "distributed"},
+    {"errors", "files", "columns", "datasets", "allocator", "pages", "distributed"},
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference", "sides", "streaming", "precision"},
-    {"collapse"},
+    {"collapse", "memorisation"},
     {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
-    {"listing", "doctor", "demo", "integrations"},
+    {"listing", "doctor", "demo", "auditing", "integrations"},
     {"cli", "terminal", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

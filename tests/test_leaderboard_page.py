@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from ganeval.leaderboard import build
-from ganeval.leaderboard.axes import axis, tick_text
+from ganeval.pages.axes import axis, tick_text
+from tests.browser import Page, asked, browser, contrast, dump, width_on_a_telephone
 from tests.planted_records import COLLAPSED, failed, metric, png, put, record, sanity
-
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
-QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--hide-scrollbars"]  # fmt: skip
-browser = pytest.mark.skipif(not CHROMIUM, reason="no chromium here; Debian's package is `chromium`")
 
 MODELS = {"nsgan": 1.0, "wgan_gp": 4.0, "lsgan": 2.5}
 
@@ -39,27 +30,6 @@ def root(tmp_path: Path) -> Path:
     put(tmp_path, failed("lsgan", 5, reason="<script>alert('x')</script> & NaN"), sanity("real", 0.5))
     (tmp_path / "records/ring8/nsgan.png").write_bytes(png())
     return tmp_path
-
-
-class Page(HTMLParser):
-    """What the markup holds: the tags with their attributes, the ids, the text of each table cell."""
-
-    VOID = ("meta", "link", "img", "input", "line", "circle", "polyline")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {key: value or "" for key, value in attrs}))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
 
 
 def text(root: Path) -> str:
@@ -112,18 +82,6 @@ def test_runs_stand_in_the_order_of_their_seeds(tmp_path: Path) -> None:
     assert re.findall(r'<tr><th scope="row">(\d+)</th>', text(tmp_path)) == ["0", "2", "9", "10"]
 
 
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.1: (L1 + 0.05) / (L2 + 0.05) of the relative luminances."""
-
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
 def test_text_has_contrast_in_light_and_dark(root: Path) -> None:
     schemes = [
         dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", text(root), re.S)
@@ -165,12 +123,6 @@ def test_ticks_are_short() -> None:
     ]
 
 
-def dump(page: Path, tmp_path: Path, *options: str) -> str:
-    """The page's markup after its scripts ran, from a headless browser with a profile of its own."""
-    command = [CHROMIUM, *QUIET, *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
 def first_column(markup: str) -> list[str]:
     body = re.search(r'<tbody class="ranked">(.*?)</tbody>', markup, re.S)
     assert body
@@ -210,15 +162,6 @@ def test_headers_sort_and_the_box_filters(root: Path, tmp_path: Path) -> None:
     assert found["wide"] <= 1280
 
 
-def asked(markup: str, tmp_path: Path) -> set[str]:
-    """The addresses that a page, and not the browser on its own account, asked the network for."""
-    page, log = tmp_path / "page.html", tmp_path / "net.json"
-    page.write_text(markup)
-    dump(page, tmp_path, f"--log-net-log={log}")
-    found = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
-    return {params["url"] for params in found if params.get("initiator", "not an origin") != "not an origin"}
-
-
 @browser
 def test_the_page_asks_the_network_for_nothing_and_could_not(root: Path, tmp_path: Path) -> None:
     planted = text(root).replace("<main>", '<main><img alt="" src="http://127.0.0.1:9/planted.png">')
@@ -240,16 +183,4 @@ def test_the_page_is_whole_without_javascript(root: Path, tmp_path: Path) -> Non
 
 @browser
 def test_a_telephone_scrolls_tables_and_never_the_page(root: Path, tmp_path: Path) -> None:
-    """In a frame of 400 pixels: headless windows have a least width of their own."""
-    (tmp_path / "inner.html").write_text(
-        text(root).replace("</body>", "<script>document.title = document.documentElement.scrollWidth;"
-                           "parent.postMessage(document.title, '*')</script></body>")
-    )  # fmt: skip
-    outer = tmp_path / "outer.html"
-    outer.write_text(
-        "<script>onmessage = (e) => { document.title = e.data; }</script>"
-        '<iframe src="inner.html" width="400" height="900" style="border:0"></iframe>'
-    )
-    title = re.search(r"<title>(\d+)</title>", dump(outer, tmp_path))
-    assert title
-    assert int(title[1]) == 400
+    assert width_on_a_telephone(text(root), tmp_path) == 400

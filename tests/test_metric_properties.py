@@ -18,8 +18,9 @@ from ganeval.types import Estimate
 _random = np.random.RandomState(0)
 FAKE = _random.randn(150, 12) * 0.9 + 0.2
 REAL = _random.randn(150, 12)
+TRAIN = np.random.RandomState(1).randn(150, 12)
 SEEDED = {name for name, metric in METRICS.items() if "seed" in inspect.signature(metric.fn).parameters}
-DRAWS_ROWS = SEEDED - {"sliced_wasserstein", "emd"} | {"inception_score", "ndb"}
+DRAWS_ROWS = SEEDED - {"sliced_wasserstein", "emd"} | {"inception_score", "ndb", "ct"}
 """Metrics that divide the rows among subsets: score() orders rows by content, so there their order is fixed."""
 
 # The value of (x, x), where it has one.
@@ -31,7 +32,9 @@ every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 
 
 def compute(metric: Metric, fake, real, **options) -> Estimate:
-    return metric.fn(fake, real, **options) if metric.reference else metric.fn(fake, **options)
+    """The metric of these sets, with TRAIN as the training set where it needs one."""
+    train = [TRAIN] if metric.train == "needed" else []
+    return metric.fn(fake, *train, *([real] if metric.reference else []), **options)
 
 
 @every_metric
@@ -65,7 +68,7 @@ def test_the_same_seed_gives_the_same_bits(metric: Metric) -> None:
     assert compute(metric, FAKE, REAL, **options) == compute(metric, FAKE, REAL, **options)
 
 
-@pytest.mark.parametrize("name", sorted(SEEDED - {"emd", "ndb", "kid"}))
+@pytest.mark.parametrize("name", sorted(SEEDED - {"emd", "ndb", "kid", "ct"}))
 def test_another_seed_gives_another_draw(name: str) -> None:
     metric = METRICS[name]
     assert compute(metric, FAKE, REAL, seed=1).value != compute(metric, FAKE, REAL, seed=2).value
@@ -121,7 +124,7 @@ def test_bad_features_are_refused_in_one_line(metric: Metric, broken: str) -> No
     else:
         if not metric.reference:
             pytest.skip("one set alone")
-        bad, message = bad[:, :5], "5 columns and real has 12"
+        bad, message = bad[:, :5], "5 columns and (real|train) has 12"
     with pytest.raises(GanevalError, match=message) as caught:
         compute(metric, bad, REAL)
     assert "\n" not in str(caught.value)
@@ -135,7 +138,7 @@ def test_finite_features_whose_sum_overflows_are_not_refused() -> None:
 @every_metric
 def test_the_row_is_complete_and_the_docstring_tells_what_it_must(metric: Metric) -> None:
     assert metric.title
-    assert metric.better in ("lower", "higher", "half")
+    assert metric.better in ("lower", "higher", "half", "zero")
     assert metric.paper
     text = metric.fn.__doc__
     assert text

@@ -40,7 +40,7 @@ def score(fake, real=REAL, **options) -> ganeval.ScoreReport:
 def test_every_metric_that_applies_runs() -> None:
     report = score(FAKE)
     assert set(report.metrics) | set(report.skipped) == set(METRICS)
-    assert set(report.skipped) == {"cmmd", "mifid"}
+    assert set(report.skipped) == {"cmmd", "mifid", "authenticity", "ct"}
 
 
 def test_neither_order_names_batches_nor_workers_change_a_number(tmp_path: Path) -> None:
@@ -291,4 +291,5 @@ def test_statistics_in_parts_are_those_of_the_whole(tmp_path: Path, monkeypatch:
     found = scoring.make_reference("digits:train", tmp_path / "stats.npz", Settings("classifier:digits"))
     assert found.n == len(whole) > 1000
     assert torch.allclose(found.mean, whole.mean(0), rtol=1e-12)
-    assert torch.allclose(found.cov, whole.T.cov(), rtol=1e-9, atol=1e-12)
+    # Products of float32 features are taken in float32, a block at a time.
+    assert torch.allclose(found.cov, whole.T.cov(), rtol=1e-6, atol=1e-6)

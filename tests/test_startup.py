@@ -9,7 +9,7 @@ import pytest
 
 COMMANDS = [["--help"], ["--version"], ["list", "metrics"], ["list", "extractors"], ["list", "datasets"]]
 COMMANDS += [["list", "models"], ["score", "--help"], ["reference", "--help"], ["train", "--help"], ["bench", "--help"]]
-COMMANDS += [["leaderboard", "--help"]]
+COMMANDS += [["leaderboard", "--help"], ["audit", "--help"]]
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ganeval import __version__
+from ganeval.cli.audit import audit
 from ganeval.cli.collapse import collapse
 from ganeval.cli.demo import demo
 from ganeval.cli.leaderboard import leaderboard
@@ -27,5 +28,5 @@ def cli() -> None:
     show_log()
 
 
-for _command in (score, collapse, reference, list_, leaderboard, doctor, demo, weights):
+for _command in (score, collapse, audit, reference, list_, leaderboard, doctor, demo, weights):
     cli.add_command(_command)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ganeval.cli.options import draw_options, settings_options
-from ganeval.cli.output import json_of
+from ganeval.cli.output import json_of, publish
+from ganeval.errors import GanevalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,20 +29,28 @@ COLLAPSED = 3
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the verdict."
 )
+@click.option(
+    "--picture", type=click.Path(path_type=Path), metavar="FILE.png",
+    help="Also draw the missing modes' real images and the nearest pairs of samples.",
+)  # fmt: skip
 @click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
 def collapse(
     samples: tuple[str, ...], reference: str | None, settings: Settings, n: int | None, seed: int, form: str,
-    fail_on_collapse: bool, quiet: bool,
+    picture: Path | None, fail_on_collapse: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Has the generator of SAMPLES collapsed? The verdict alone, with its evidence.
 
     \b
     ganeval collapse ./samples --ref ./real
     ganeval collapse ./samples --ref mnist:test --fail-on-collapse
+    ganeval collapse ./samples --ref ./real --picture evidence.png
     """
+    if picture and picture.suffix.lower() != ".png":
+        raise GanevalError(f"--picture {picture}: the picture is a PNG file; give a name that ends in .png")
     from ganeval.scoring import score_each
 
-    reports = score_each(samples, reference, replace(settings, metrics={}, n=n, seed=seed, collapse=True))
+    settings = replace(settings, metrics={}, n=n, seed=seed, collapse=True, gallery=picture is not None)
+    reports = score_each(samples, reference, settings)
     if form == "json":
         documents = [{"samples": vars(report.samples), "collapse": report.to_dict()["collapse"]} for report in reports]
         click.echo(json_of(documents), nl=False)
@@ -48,6 +58,10 @@ def collapse(
         from ganeval.report.verdicts import verdict
 
         click.echo("\n".join(verdict(report) for report in reports), nl=False)
+    if picture:
+        from ganeval.report.contact import collapse_picture
+
+        publish(collapse_picture(reports), picture)
     return exit_status(reports) if fail_on_collapse else 0
 
 

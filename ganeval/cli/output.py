@@ -22,12 +22,12 @@ def json_of(documents: Sequence[dict[str, Any]]) -> str:
     return json.dumps(list(documents) if len(documents) > 1 else documents[0], indent=1, allow_nan=False) + "\n"
 
 
-def publish(text: str, output: Path | None) -> None:
+def publish(result: str | bytes, output: Path | None) -> None:
     """Prints the result, or writes it to a file as a whole."""
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(result, nl=False)
         return
     from ganeval.files import write_result
 
-    write_result(output, text.encode())
+    write_result(output, result.encode() if isinstance(result, str) else result)
     click.echo(f"wrote {output}", err=True)

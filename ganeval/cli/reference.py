@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ganeval import distributed
 from ganeval.cli.options import settings_options
 
 if TYPE_CHECKING:
@@ -32,5 +34,7 @@ def reference(source: str, output: Path, settings: Settings, quiet: bool) -> Non
     """
     from ganeval.scoring import make_reference
 
+    settings = replace(settings, distributed=distributed.join())
     moments = make_reference(source, output, settings)
-    click.echo(f"wrote {output}: n = {moments.n}, {len(moments.mean)} features from {moments.extractor}", err=True)
+    if distributed.rank() == 0:
+        click.echo(f"wrote {output}: n = {moments.n}, {len(moments.mean)} features from {moments.extractor}", err=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import operator
 import re
+import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ganeval import distributed
 from ganeval.cli.collapse import exit_status
 from ganeval.cli.options import draw_options, settings_options
 from ganeval.cli.output import form_of, json_of, publish
@@ -28,6 +31,7 @@ GATE_FAILED = 1
 @click.command()
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
+@click.option("--train", metavar="TRAINSET", help="What the model was trained on: does it copy? REF must be held out.")
 @click.option(
     "--metric",
     "metrics",
@@ -37,6 +41,7 @@ GATE_FAILED = 1
 )
 @settings_options
 @draw_options
+@click.option("--gpus", type=click.IntRange(min=2), metavar="N", help="Share the extraction among N processes.")
 @click.option("--by-class", is_flag=True, help="Also score each class apart.")
 @click.option(
     "--format",
@@ -45,21 +50,28 @@ GATE_FAILED = 1
     help="Default: by the ending of -o, else table.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write one page with verdicts and pictures."
+)
 @click.option("--fail-if", "gates", multiple=True, metavar="EXPR", help="Exit 1 where it holds: 'fid>20'. Repeatable.")
 @click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
 def score(
-    samples: tuple[str, ...], reference: str | None, metrics: tuple[str, ...], settings: Settings, n: int | None,
-    seed: int, by_class: bool, form: str | None, output: Path | None, gates: tuple[str, ...], fail_on_collapse: bool,
-    quiet: bool,
+    samples: tuple[str, ...], reference: str | None, train: str | None, metrics: tuple[str, ...], settings: Settings,
+    n: int | None, seed: int, by_class: bool, form: str | None, output: Path | None, html: Path | None,
+    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool, gpus: int | None,
 ) -> int:  # fmt: skip
     """Score the images in SAMPLES: folders, zips, .npz, .npy or data set names.
 
     \b
     ganeval score ./samples --ref ./real
     ganeval score ./a ./b --ref mnist:test --metric fid --metric kid --format md
+    ganeval score ./samples --ref ./held_out --train ./train
     ganeval score ./samples --ref stats.npz --metric fid --fail-if 'fid>20'
+    ganeval score ./samples --ref ./real --html report.html
     """
     parsed = [_gate(text) for text in gates]
+    if gpus and not distributed.started():
+        return distributed.launch(gpus)
     from ganeval.scoring import score_each  # torch loads here, so --help stays instant
 
     settings = replace(
@@ -69,9 +81,17 @@ def score(
         seed=seed,
         by_class=by_class,
         collapse=True if fail_on_collapse else None,
+        gallery=html is not None,
+        distributed=distributed.join(),
     )
-    reports = score_each(samples, reference, settings)
+    reports = score_each(samples, reference, settings, train)
+    if not reports:
+        return 0  # another rank has them
     publish(_render(reports, form or form_of(output, "table")), output)
+    if html:
+        from ganeval.report.html import page
+
+        publish(page(reports, shlex.join(["ganeval", *sys.argv[1:]])), html)
     for report in reports:
         for warning in [] if quiet else report.warnings:
             complain("warning", warning if len(reports) == 1 else f"{report.samples.source}: {warning}")

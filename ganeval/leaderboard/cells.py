@@ -66,7 +66,7 @@ def grid(group: Group) -> Grid:
 
 
 def _loss(value: float, better: str) -> float:
-    return {"lower": value, "higher": -value, "half": abs(value - 0.5)}[better]
+    return {"lower": value, "higher": -value, "half": abs(value - 0.5), "zero": abs(value)}[better]
 
 
 def _columns(group: Group) -> Iterator[Column]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 
-from ganeval.leaderboard.axes import Axis, axis, tick_text
 from ganeval.leaderboard.boards import Group, Row
 from ganeval.leaderboard.records import Record
+from ganeval.pages.axes import Axis, axis
+from ganeval.pages.svg import WIDTH, svg, text, ticks_below, ticks_left
 
-WIDTH = 480
 CURVE_WIDTH = 340
 FAR = 3.0
 """A sanity row this many times worse than the worst seed is left out of the figure, which it would flatten."""
@@ -42,18 +41,18 @@ def forest(group: Group) -> str:
     across = axis([*values, *(end for end in ends if end >= min(values) / 2 or not log)], 150, WIDTH - 14, log=log)
     height = 24 * len(rows) + 44
     title = group.metrics[group.primary]["title"]
-    body = _ticks_below(across, 6, height - 36, title)
+    body = ticks_below(across, 6, height - 36, title)
     if group.floor is not None and across.low <= group.floor <= across.high:
         x = across.at(group.floor)
         body += f'<line class="floor" x1="{x:.1f}" x2="{x:.1f}" y1="6" y2="{height - 36}"/>'
     for i, row in enumerate(rows):
         kind = "seed" if i < len(group.rows) else "seed sanity"
         body += _line_of_seeds(row, group.primary, kind, across, 20 + 24 * i)
-    return _svg(height, f"{title} of every seed, with mean and 95% interval, by model", body)
+    return svg(height, f"{title} of every seed, with mean and 95% interval, by model", body)
 
 
 def _line_of_seeds(row: Row, primary: str, kind: str, across: Axis, y: float) -> str:
-    body = _text(142, y + 4, row.title, "end")
+    body = text(142, y + 4, row.title, "end")
     found = row.summary(primary)
     if found and found.interval:
         low, high = (min(max(x, across.low), across.high) for x in found.interval)
@@ -63,7 +62,7 @@ def _line_of_seeds(row: Row, primary: str, kind: str, across: Axis, y: float) ->
         x = across.at(found.mean)
         body += f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 6}" y2="{y + 6}"/>'
     if row.failures:
-        body += _text(WIDTH - 4, y + 4, f"{row.failures} failed", "end", "failed")
+        body += text(WIDTH - 4, y + 4, f"{row.failures} failed", "end", "failed")
     return body
 
 
@@ -81,10 +80,10 @@ def scatter(group: Group) -> str:
     across = axis([x for _, x, _ in points], 58, WIDTH - 20)
     up = axis([y for _, _, y in points], height - 50, 14)
     titles = [group.metrics[name]["title"] for name in names]
-    body = _ticks_below(across, 14, height - 50, titles[0]) + _ticks_left(up, 58, WIDTH - 20, titles[1])
+    body = ticks_below(across, 14, height - 50, titles[0]) + ticks_left(up, 58, WIDTH - 20, titles[1])
     dots = [(label, across.at(x), up.at(y)) for label, x, y in points]
     body += "".join(f'<circle class="seed" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for _, x, y in dots)
-    return _svg(height, f"{titles[1]} against {titles[0]}, the means of each model", body + _labels(dots))
+    return svg(height, f"{titles[1]} against {titles[0]}, the means of each model", body + _labels(dots))
 
 
 def _labels(dots: Sequence[tuple[str, float, float]]) -> str:
@@ -101,7 +100,7 @@ def _labels(dots: Sequence[tuple[str, float, float]]) -> str:
         if place not in places[:2]:
             ends = f'x1="{x:.1f}" y1="{y:.1f}" x2="{at - side:.1f}" y2="{base - 4:.1f}"'
             body += f'<line class="leader" {ends}/>'
-        body += _text(at, base, label, "start" if side > 0 else "end")
+        body += text(at, base, label, "start" if side > 0 else "end")
     return body
 
 
@@ -130,41 +129,8 @@ def curves(runs: Sequence[Record], metric: str, title: str) -> str:
     height, right = 210, CURVE_WIDTH - 12
     across = axis([x for line in lines for x, _ in line], 52, right, log=False)
     up = axis([y for line in lines for _, y in line], height - 44, 8)
-    body = _ticks_below(across, 8, height - 44, "training examples") + _ticks_left(up, 52, right, title)
+    body = ticks_below(across, 8, height - 44, "training examples") + ticks_left(up, 52, right, title)
     for line in lines:
         points = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in line)
         body += f'<polyline class="curve" points="{points}"/>'
-    return _svg(height, f"{title} over training, a line a seed", body, CURVE_WIDTH)
-
-
-def _svg(height: float, label: str, body: str, width: float = WIDTH) -> str:
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>'
-
-
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "label") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _ticks_below(across: Axis, top: float, bottom: float, title: str) -> str:
-    body = ""
-    for tick in across.ticks():
-        x = across.at(tick)
-        body += f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-        body += _text(x, bottom + 15, tick_text(tick), "middle", "tick")
-    return body + _text((across.start + across.stop) / 2, bottom + 32, _titled(title, across), "middle", "axis")
-
-
-def _ticks_left(up: Axis, left: float, right: float, title: str) -> str:
-    body = ""
-    for tick in up.ticks():
-        y = up.at(tick)
-        body += f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        body += _text(left - 6, y + 4, tick_text(tick), "end", "tick")
-    middle = (up.start + up.stop) / 2
-    turn = f'transform="rotate(-90 14 {middle:.1f})"'
-    text = escape(_titled(title, up))
-    return body + f'<text class="axis" x="14" y="{middle:.1f}" text-anchor="middle" {turn}>{text}</text>'
-
-
-def _titled(title: str, along: Axis) -> str:
-    return f"{title} (log scale)" if along.log else title
+    return svg(height, f"{title} over training, a line a seed", body, CURVE_WIDTH)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ganeval.errors import GanevalError
@@ -17,6 +15,7 @@ from ganeval.leaderboard.anchors import COLUMNS, Anchor
 from ganeval.leaderboard.boards import Board, Row
 from ganeval.leaderboard.cells import grid, headings, number, tuned
 from ganeval.leaderboard.records import FOLDER, Record
+from ganeval.pages import data_uri, environment
 
 PNG = b"\x89PNG\r\n\x1a\n"
 LARGEST_PNG = 100_000
@@ -24,10 +23,6 @@ LARGEST_PNG = 100_000
 
 def page(root: Path, boards: Sequence[Board], anchors: Mapping[str, Sequence[Anchor]]) -> bytes:
     """index.html. Raises GanevalError naming a thumbnail grid that is no PNG or not below 100 kB."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
     shown = [
         {
             "data": board.data,
@@ -36,7 +31,7 @@ def page(root: Path, boards: Sequence[Board], anchors: Mapping[str, Sequence[Anc
         }
         for board in boards
     ]
-    template = environment.get_template("index.html.jinja")
+    template = environment(Path(__file__).parent / "templates").get_template("index.html.jinja")
     return template.render(boards=shown, anchor_columns=list(COLUMNS.values())).encode()
 
 
@@ -124,4 +119,4 @@ def _image(path: Path) -> str:
         raise GanevalError(f"{path}: not a PNG file; write the sample grid again")
     if len(content) >= LARGEST_PNG:
         raise GanevalError(f"{path}: {len(content):,} bytes, allowed are {LARGEST_PNG:,}; show fewer samples")
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+    return data_uri(content)

@@ -35,7 +35,7 @@ VERDICT: dict[str, tuple[type, ...]] = {"verdict": (str,), "kinds": (list,)}
 CHOICES = {
     "kind": ("gan", "classifier", "sanity"),
     "status": ("ok", "diverged", "failed"),
-    "better": ("lower", "higher", "half"),
+    "better": ("lower", "higher", "half", "zero"),
     "verdict": ("none", "suspected", "collapsed", "undetermined"),
 }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ganeval.metrics._inputs import Array, matrix, pair
     from ganeval.metrics.bins import ndb
     from ganeval.metrics.class_scores import inception_score, mode_score
+    from ganeval.metrics.copying import authenticity, ct
     from ganeval.metrics.diversity import vendi
     from ganeval.metrics.frechet import fid, fid_debiased, mifid
     from ganeval.metrics.kernel import cmmd, kid, mmd
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array",
+    "authenticity",
     "cmmd",
     "coverage",
+    "ct",
     "density",
     "emd",
     "fid",

@@ -29,15 +29,17 @@ def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
     return tensor
 
 
-def pair(fake: Array, real: Array, *, at_least: int = 2) -> tuple[Tensor, Tensor]:
-    """Both matrices, on the fake's device, in the wider of their two dtypes.
+def pair(
+    fake: Array, real: Array, *, at_least: int = 2, names: tuple[str, str] = ("fake", "real")
+) -> tuple[Tensor, Tensor]:
+    """Both matrices, on the fake's device, in the wider of their two dtypes; names: what errors call them.
 
     Raises GanevalError as `matrix` does, and where the numbers of columns differ.
     """
-    x, y = matrix(fake, "fake", at_least=at_least), matrix(real, "real", at_least=at_least)
+    x, y = (matrix(rows, name, at_least=at_least) for rows, name in zip((fake, real), names, strict=True))
     if x.shape[1] != y.shape[1]:
         raise GanevalError(
-            f"fake has {x.shape[1]} columns and real has {y.shape[1]}; both must come from one extractor"
+            f"{names[0]} has {x.shape[1]} columns and {names[1]} has {y.shape[1]}; both must come from one extractor"
         )
     dtype = torch.promote_types(x.dtype, y.dtype)
     return x.to(dtype), y.to(x.device, dtype)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
+from ganeval.intervals import normal, student
 from ganeval.metrics._inputs import Array, matrix, pair
 from ganeval.types import Estimate
 
-NO_INTERVAL = "the score is biased at finite n, and the bias is not in the standard error"
+PER_CLASS = 5
+"""Images per class of either set from which the interval of `mode_score` was found to hold (docs/calibration.md)."""
 
 
 def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
@@ -24,22 +26,26 @@ def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
     Range 1 to C. Biased downwards for small N / splits: compare only at equal N and splits. Blind to copying, and to
     everything that the classifier does not see.
 
-    std_error: delta method, over images within the splits. Raises GanevalError for fewer images than splits.
+    Interval: for the expected score of so many images in so many splits, not for its limit. The splits are independent
+    draws if the rows are in random order, as score() puts them, so that std_error is their sd / sqrt(splits) and the
+    interval Student's, wide for its splits - 1 degrees of freedom; measured in docs/calibration.md. With one split:
+    the delta method, which is too small where there are few images per class; no interval.
+    Raises GanevalError for fewer images than splits.
     """
     x = matrix(logits, "logits").double()
     n = len(x)
     if not 1 <= splits <= n:
         raise GanevalError(f"splits={splits} of {n} images; give 1 to {n}")
     parts = [x[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
-    scores, variances = zip(*map(_one_score, parts), strict=True)
-    values = torch.tensor(scores, dtype=torch.float64)
-    std_error = math.sqrt(sum(variances)) / splits if min(map(len, parts)) > 1 else None
-    details = {
-        "split_std": float(values.std(correction=0)),
-        "one_split": _one_score(x)[0],
-        "no_interval": NO_INTERVAL,
-    }
-    return Estimate(float(values.mean()), std_error, None, n_fake=n, details=details)
+    values = torch.tensor([_one_score(part)[0] for part in parts], dtype=torch.float64)
+    value, (one_split, variance) = float(values.mean()), _one_score(x)
+    details: dict[str, Any] = {"split_std": float(values.std(correction=0)), "one_split": one_split}
+    if splits == 1:
+        details["no_interval"] = "one split: its error leaves out how the classes' shares scatter; give splits=10"
+        return Estimate(value, math.sqrt(variance) if n > 1 else None, None, n_fake=n, details=details)
+    std_error = float(values.std()) / math.sqrt(splits)
+    reach = student(splits - 1) * std_error
+    return Estimate(value, std_error, (value - reach, value + reach), n_fake=n, details=details)
 
 
 def _one_score(logits: Tensor) -> tuple[float, float]:
@@ -61,7 +67,9 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
     quoted, p* cancels and the score is the Inception Score.
 
     fake_logits (N, C), real_logits (M, C). Range 0 to C. Biased downwards for small N. Blind to copying.
-    std_error: delta method over the fake and the real images. Raises GanevalError for unequal C, or another form.
+    std_error: delta method over the fake and the real images; interval: normal, for the expected score of N and M
+    images, and only from PER_CLASS * C images on. Measured coverage: docs/calibration.md.
+    Raises GanevalError for unequal C, or another form.
     """
     x, y = pair(fake_logits, real_logits)
     log_p, real = x.double().log_softmax(1), y.double().softmax(1)
@@ -81,8 +89,13 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
         raise GanevalError(f"form={form!r} of mode_score; give 'paper' or 'che'")
     value = float(log_value.exp())
     variance = float(fake_influence.var() / len(p) + real_influence.var() / len(real))
-    details = {"form": form, "inception_score_one_split": _one_score(x.double())[0], "no_interval": NO_INTERVAL}
-    return Estimate(value, value * math.sqrt(variance), None, len(p), len(real), details)
+    details: dict[str, Any] = {"form": form, "inception_score_one_split": _one_score(x.double())[0]}
+    std_error, fewest, needed = value * math.sqrt(variance), min(len(p), len(real)), PER_CLASS * p.shape[1]
+    if fewest < needed:
+        details["no_interval"] = f"{fewest} images for {p.shape[1]} classes, where {needed} are needed"
+    return Estimate(
+        value, std_error, normal(value, std_error) if fewest >= needed else None, len(p), len(real), details
+    )
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:

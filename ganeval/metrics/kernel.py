@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._pairwise import Pairwise, blocks, half_blocks, squared_distances, unit
+from ganeval.metrics._mmd import sums_of
+from ganeval.metrics._pairwise import Pairwise, squared_distances, unit
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
+HEAVY = "the tails are heavy: a few images decide the value, and its error can't be told from so few"
 
 
 def kid(
@@ -39,7 +39,9 @@ def kid(
     Every pair of images is compared once, for the full estimate and all subsets together; memory beside the
     features: under 100 MB and subsets * (N + M) bytes.
 
-    std_error: the U-statistic's variance (first and second order) plus the subsets' own. Interval: normal.
+    std_error: the U-statistic's variance, of first and second order, plus the subsets' own. Interval, for the distance
+    of the two populations: all distances t that the estimate is within Student's quantile of, in standard errors at t
+    (`_mmd.Error`). Measured coverage: docs/calibration.md; none where few images decide.
     Raises GanevalError for fewer than 2 images, subsets or subset_size out of range.
     """
     x, y = pair(fake, real)
@@ -58,18 +60,22 @@ def kid(
     for a, b in zip(in_x, in_y, strict=True):
         a[random.choice(len(x), size, replace=False)] = True
         b[random.choice(len(y), size, replace=False)] = True
-    full = _sums(x, y, polynomial, torch.from_numpy(in_x).to(x.device), torch.from_numpy(in_y).to(x.device))
+    full = sums_of(x, y, polynomial, torch.from_numpy(in_x).to(x.device), torch.from_numpy(in_y).to(x.device))
     values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
     spread = float(np.var(values, ddof=1)) / subsets if subsets > 1 else 0.0
+    error = full.error()
     details: dict[str, float | str] = {
         "subset_std": float(np.std(values)),
         "full_unbiased": full.unbiased(),
-        "full_unbiased_std_error": math.sqrt(full.variance()),
+        "full_unbiased_std_error": error.std_error(),
     }
     if size < subset_size:
         details["warning"] = f"subsets of {size} instead of {subset_size}, for want of images: not the published KID"
-    value, std_error = float(np.mean(values)), math.sqrt(full.variance() + spread)
-    return Estimate(value, std_error, normal(value, std_error), len(x), len(y), details)
+    value = float(np.mean(values))
+    interval = error.interval(value, spread)
+    if interval is None:
+        details["no_interval"] = HEAVY
+    return Estimate(value, error.std_error(spread), interval, len(x), len(y), details)
 
 
 def mmd(
@@ -86,16 +92,19 @@ def mmd(
     the real set (Xu et al., 2018, arXiv:1806.07755); "median" b = sigma times the median distance of the pooled first
     1000 of each; "fixed" b = sigma. The default value is the square root of the biased estimate, as there:
     range 0 to sqrt(2), biased upwards. unbiased=True gives the unbiased squared MMD, which may be below 0, with the
-    standard error of a U-statistic and a normal interval.
+    standard error and the interval of `kid`, for the distance at the expected bandwidth.
     Raises GanevalError for another bandwidth, sigma not above 0, or a real set of one repeated image.
     """
     x, y = pair(fake, real)
     square = _bandwidth(x, y, bandwidth, sigma)
-    sums = _sums(x, y, _gaussian(square))
-    details = {"bandwidth": math.sqrt(square)}
+    sums = sums_of(x, y, _gaussian(square))
+    details: dict[str, float | str] = {"bandwidth": math.sqrt(square)}
     if unbiased:
-        value, std_error = sums.unbiased(), math.sqrt(sums.variance())
-        return Estimate(value, std_error, normal(value, std_error), len(x), len(y), details)
+        error = sums.error()
+        interval = error.interval(error.value)
+        if interval is None:
+            details["no_interval"] = HEAVY
+        return Estimate(error.value, error.std_error(), interval, len(x), len(y), details)
     return Estimate(
         math.sqrt(max(0.0, sums.biased())), None, None, len(x), len(y), {**details, "no_interval": BIASED}
     )  # fmt: skip
@@ -112,10 +121,10 @@ def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
     if not sigma > 0:
         raise GanevalError(f"sigma={sigma} of cmmd; give a number above 0")
     gaussian = _gaussian(sigma * sigma)
-    sums = _sums(x, y, lambda a, b: gaussian(unit(a), unit(b)))
+    sums = sums_of(x, y, lambda a, b: gaussian(unit(a), unit(b)))
     details = {
         "unbiased": 1000 * sums.unbiased(),
-        "unbiased_std_error": 1000 * math.sqrt(sums.variance()),
+        "unbiased_std_error": 1000 * sums.error().std_error(),
         "no_interval": BIASED,
     }
     return Estimate(1000 * sums.biased(), None, None, len(x), len(y), details)
@@ -143,97 +152,3 @@ def _bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
     if square == 0:
         raise GanevalError(f"the {rule} bandwidth of mmd is 0: the images are all alike; use bandwidth=fixed")
     return square * sigma * sigma
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Row sums, diagonals and sums of squares of the kernel matrices within x, within y, and across.
-
-    picked_within: the sums over the pairs of different images of each subset, within x and y together; picked_across:
-    those between its images of x and of y.
-    """
-
-    xx: Tensor
-    yy: Tensor
-    xy: Tensor
-    yx: Tensor
-    diagonal_x: float
-    diagonal_y: float
-    squares: tuple[float, float, float]
-    picked_within: Tensor
-    picked_across: Tensor
-
-    def biased(self) -> float:
-        """The V-statistic: means over all pairs, those of an image with itself too."""
-        n, m = len(self.xx), len(self.yy)
-        whole_x, whole_y = float(self.xx.sum()) + self.diagonal_x, float(self.yy.sum()) + self.diagonal_y
-        return whole_x / n**2 + whole_y / m**2 - 2 * float(self.xy.sum()) / (n * m)
-
-    def unbiased(self) -> float:
-        """The U-statistic: pairs of different images only."""
-        n, m = len(self.xx), len(self.yy)
-        within = float(self.xx.sum()) / (n * (n - 1)) + float(self.yy.sum()) / (m * (m - 1))
-        return within - 2 * float(self.xy.sum()) / (n * m)
-
-    def variance(self) -> float:
-        """Of the U-statistic: 4 var(E k(x, x') - E k(x, y)) / n and the same for y, less the second order once.
-
-        The row means are estimated, and their noise has twice the second-order variance that the U-statistic has.
-        """
-        n, m = len(self.xx), len(self.yy)
-        a = 2 * (self.xx / (n - 1) - self.xy / m)
-        b = 2 * (self.yy / (m - 1) - self.yx / n)
-        square_x, square_y, square_xy = self.squares
-        second = 2 / (n * (n - 1)) * _centred(square_x / (n * (n - 1)), self.xx / (n - 1), self.xx / (n - 1))
-        second += 2 / (m * (m - 1)) * _centred(square_y / (m * (m - 1)), self.yy / (m - 1), self.yy / (m - 1))
-        second += 4 / (n * m) * _centred(square_xy / (n * m), self.xy / m, self.yx / n)
-        first = float(a.var()) / n + float(b.var()) / m
-        return max(first - second, second, 0.0)
-
-
-def _centred(mean_square: float, rows: Tensor, columns: Tensor) -> float:
-    """The mean square of a doubly centred kernel matrix, from that of the matrix and its row and column means."""
-    return max(0.0, mean_square - float(rows.square().mean() + columns.square().mean() - rows.mean() ** 2))
-
-
-def _sums(x: Tensor, y: Tensor, kernel: Pairwise, in_x: Tensor | None = None, in_y: Tensor | None = None) -> _Sums:
-    """in_x (subsets, N) and in_y (subsets, M), bool: which rows are in each subset; None for no subsets."""
-    in_x = x.new_zeros((0, len(x)), dtype=torch.bool) if in_x is None else in_x
-    in_y = y.new_zeros((0, len(y)), dtype=torch.bool) if in_y is None else in_y
-    xx, diagonal_x, square_x, picked_x = _within(x, kernel, in_x)
-    yy, diagonal_y, square_y, picked_y = _within(y, kernel, in_y)
-    xy, yx, picked_xy = (xx.new_zeros(size) for size in (len(x), len(y), len(in_x)))
-    square_xy = 0.0
-    for rows, columns, k in blocks(x, y, kernel):
-        xy[rows] += k.sum(1)
-        yx[columns] += k.sum(0)
-        square_xy += _sum_of_squares(k)
-        picked_xy += _picked(k, in_x[:, rows], in_y[:, columns])
-    squares = square_x, square_y, square_xy
-    return _Sums(xx, yy, xy, yx, diagonal_x, diagonal_y, squares, picked_x + picked_y, picked_xy)
-
-
-def _within(x: Tensor, kernel: Pairwise, members: Tensor) -> tuple[Tensor, float, float, Tensor]:
-    """Row sums and sum of squares off the diagonal, the diagonal's sum, and the sum off the diagonal in each subset."""
-    sums, picked = (x.new_zeros(size, dtype=torch.float64) for size in (len(x), len(members)))
-    diagonal, squares = 0.0, 0.0
-    for rows, columns, k in half_blocks(x, kernel):
-        mirrored = 1 if rows == columns else 2
-        if rows == columns:
-            diagonal += float(k.diagonal().sum())
-            k = k.fill_diagonal_(0)
-        else:
-            sums[columns] += k.sum(0)
-        sums[rows] += k.sum(1)
-        squares += mirrored * _sum_of_squares(k)
-        picked += mirrored * _picked(k, members[:, rows], members[:, columns])
-    return sums, diagonal, squares, picked
-
-
-def _sum_of_squares(k: Tensor) -> float:
-    return float(torch.dot(k.ravel(), k.ravel()))
-
-
-def _picked(k: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The sum of k over each subset, from which of its rows and which of its columns are in it (subsets, ...)."""
-    return ((rows.double() @ k) * columns).sum(1)

@@ -2,25 +2,38 @@
 
 All of them read the same distances. `neighbours` computes those once for as many as are wanted; the public functions
 are its single cases. Balls and ties are decided in float64 on squared distances, where a copy is at exactly 0.
+
+The intervals are for the expected value of the metric at these N and M, over new draws of both sets. Each image's
+decision hangs on other images, so that the variance is that of independent decisions times a design effect, which
+random halves of both sets show (`_halves`; `details["design_effect"]`). A share's interval is Wilson's for so many
+fewer images, with Student's quantile; density's is symmetrical. None is given under SMALLEST images, nor where fewer
+than FEWEST decide otherwise than the rest. Where coverage was measured: docs/calibration.md.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.intervals import binomial, normal
+from ganeval.intervals import binomial, student
+from ganeval.metrics._halves import SPLITS, Balls, design_effect, halvings, listed, nearest_in_half
 from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._pairwise import blocks, half_blocks, squared_distances
+from ganeval.metrics._lists import Near, merge, nearest_within, unknown
+from ganeval.metrics._pairwise import blocks, squared_distances
 from ganeval.types import Estimate
 
-Ball = tuple[int, bool]
-"""k, and whether the ball is open: d < r instead of d <= r."""
+FEWEST = 3
+"""Images that are in, and that are out, from which a share has an interval: fewer can't tell how they scatter."""
+SMALLEST = 100
+"""Images of either set from which halves are taken for what the whole would be."""
+FLAT = 8
+"""Features under which precision and recall have no interval: sparse tails make them scatter more than halves tell."""
 
 
 def one_nn_accuracy(fake: Array, real: Array, *, k: int = 1) -> Estimate:
@@ -30,7 +43,7 @@ def one_nn_accuracy(fake: Array, real: Array, *, k: int = 1) -> Estimate:
     the sets lie apart, near 0 every fake is a near-copy of a real image. Needs N = M; unequal sets shift the optimum.
     A tie in distance goes to the real neighbour, a tie in votes to real, as in the study's code.
 
-    std_error: binomial; interval: Wilson's, both as if the N + M decisions were independent, which they nearly are.
+    std_error and interval: from halves of both sets, for the expected value at these N and M (see this module).
     Raises GanevalError where a set has no more than k images.
     """
     return neighbours(fake, real, {"one_nn_accuracy": {"k": k}})["one_nn_accuracy"]
@@ -54,7 +67,8 @@ def precision(fake: Array, real: Array, *, k: int = 3, strict: bool = False) -> 
 
     Kynkäänniemi et al., 2019 (arXiv:1904.06991): k = 3, d <= r. prdc and others take k = 5 and d < r (strict).
     Features (N, D) and (M, D). Range 0 to 1, higher is better; a perfect generator is below 1. Depends on M.
-    std_error: binomial over the fakes; interval: Wilson's; both take the real balls as given.
+    std_error and interval: from halves of both sets, for the expected value at these N and M (see this module); no
+    interval under FLAT features, where it was found to hold only 92 times in 100.
     Raises GanevalError where a set has no more than k images.
     """
     return neighbours(fake, real, {"precision": {"k": k, "strict": strict}})["precision"]
@@ -72,7 +86,7 @@ def density(fake: Array, real: Array, *, k: int = 5, strict: bool = True) -> Est
     """How many real balls a fake lies in, over k, on average (Naeem et al., 2020, arXiv:2002.09797); higher is better.
 
     Features (N, D) and (M, D). Range 0 upwards; 1 for equal distributions. Outliers among the real count less than
-    in `precision`. std_error: of the mean over the fakes, the real balls as given; interval: normal.
+    in `precision`. std_error and interval: from halves of both sets, for the expected value at these N and M.
     """
     return neighbours(fake, real, {"density": {"k": k, "strict": strict}})["density"]
 
@@ -81,7 +95,8 @@ def coverage(fake: Array, real: Array, *, k: int = 5, strict: bool = True) -> Es
     """The share of real images with a fake in their ball (Naeem et al., 2020, arXiv:2002.09797); higher is better.
 
     Features (N, D) and (M, D). Range 0 to 1; for equal distributions and N = M about 1 - 2^-k, 0.969 at k = 5; noise
-    in the fakes lowers it as collapse does. std_error: binomial over the real images; interval: Wilson's.
+    in the fakes lowers it as collapse does. std_error and interval: from halves of both sets, for the expected value
+    at these N and M; none where fewer than FEWEST real images are missed.
     """
     return neighbours(fake, real, {"coverage": {"k": k, "strict": strict}})["coverage"]
 
@@ -95,96 +110,92 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
         raise GanevalError(f"k={reach if lowest >= 1 else lowest} needs k >= 1 and more than k images in each set, "
                            f"got {len(x)} fake and {len(y)} real")  # fmt: skip
     by_vote = [name for name in wanted if name.startswith("one_nn")]
-    near_real = _nearest_within(y, reach)
-    near_fake = _nearest_within(x, reach) if by_vote or "recall" in wanted else None
-    balls = {name: (options["k"], options["strict"]) for name, options in wanted.items() if name not in by_vote}
-    real_balls = {balls[name] for name in ("precision", "density", "coverage") if name in balls}
-    fake_balls = {balls["recall"]} if "recall" in balls else set()
-
-    n_around_fake = {ball: x.new_zeros(len(x), dtype=torch.int64) for ball in real_balls}
-    real_reached = {ball: y.new_zeros(len(y), dtype=torch.bool) for ball in real_balls}
-    real_within = {ball: y.new_zeros(len(y), dtype=torch.bool) for ball in fake_balls}
-    cross_fake = x.new_full((len(x), reach), math.inf, dtype=torch.float64)
-    cross_real = x.new_full((len(y), reach), math.inf, dtype=torch.float64)
+    halves_x, halves_y = halvings(len(x), len(y), x.device)
+    votes = max((wanted[name]["k"] for name in by_vote), default=0)
+    of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
+    near_real = nearest_within(y, listed(reach, len(y)))
+    near_fake = nearest_within(x, listed(of_fake, len(x))) if of_fake else near_real
+    balls = {name: (name == "recall", options["k"], options["strict"])
+             for name, options in wanted.items() if name not in by_vote}  # fmt: skip
+    counts = {}
+    for ball in balls.values():
+        of_fakes, k, strict = ball
+        near, halves = (near_fake, (halves_x, halves_y)) if of_fakes else (near_real, (halves_y, halves_x))
+        counts[ball] = Balls(k, strict, *near, *halves)
+    to_real, to_fake = (unknown(len(rows), listed(votes, len(others)), x) for rows, others in ((x, y), (y, x)))
     for rows, columns, d in blocks(x, y, squared_distances):
-        for k, strict in real_balls:
-            inside = _inside(d, near_real[columns, k - 1], strict)
-            n_around_fake[k, strict][rows] += inside.sum(1)
-            real_reached[k, strict][columns] |= inside.any(0)
-        for k, strict in fake_balls:
-            assert near_fake is not None
-            real_within[k, strict][columns] |= _inside(d, near_fake[rows, k - 1, None], strict).any(0)
+        for (of_fakes, _, _), count in counts.items():
+            block = (columns, rows, d.T) if of_fakes else (rows, columns, d)
+            count.add(*block)
         if by_vote:
-            cross_fake[rows] = _merge(cross_fake[rows], d)
-            cross_real[columns] = _merge(cross_real[columns], d.T)
+            merge(to_real, rows, d, columns.start)
+            merge(to_fake, columns, d.T, rows.start)
 
+    taken = {k: (_votes(near_real, to_fake, k, halves_y, halves_y, halves_x),
+                 _votes(to_real, near_fake, k, halves_x, halves_y, halves_x))
+             for k in {wanted[name]["k"] for name in by_vote}}  # fmt: skip
     results = {}
     for name, options in wanted.items():
         if name in by_vote:
-            assert near_fake is not None
-            results[name] = _vote(name, options["k"], near_fake, near_real, cross_fake, cross_real)
+            results[name] = _accuracy(name, *taken[options["k"]], halves_x, halves_y)
+            continue
+        count = counts[balls[name]]
+        if name == "coverage":
+            terms = count.reached > 0, count.half_reached > 0, count.ball_halves
         elif name == "density":
-            results[name] = _density(n_around_fake[balls[name]].double() / options["k"], len(y))
-        elif name == "precision":
-            results[name] = _share(n_around_fake[balls[name]] > 0, len(x), len(y))
+            terms = count.around.double() / options["k"], count.half_around.double() / options["k"], count.point_halves
         else:
-            results[name] = _share((real_within if name == "recall" else real_reached)[balls[name]], len(x), len(y))
+            terms = count.around > 0, count.half_around > 0, count.point_halves
+        estimate = _mean(*terms, len(x), len(y), {})
+        if name in ("precision", "recall") and x.shape[1] < FLAT:
+            few = f"{x.shape[1]} features, where {FLAT} are needed"
+            estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": few})
+        results[name] = estimate
     return results
 
 
-def _inside(squares: Tensor, radii: Tensor, strict: bool) -> Tensor:
-    return squares < radii if strict else squares <= radii
-
-
-def _merge(nearest: Tensor, more: Tensor) -> Tensor:
-    """The k smallest of each row, ascending, of those so far (N, k) and more (N, any)."""
-    few = more.topk(min(nearest.shape[1], more.shape[1]), largest=False).values
-    return torch.cat([nearest, few], 1).topk(nearest.shape[1], largest=False).values
-
-
-def _nearest_within(x: Tensor, k: int) -> Tensor:
-    """Squared distances from each row to its k nearest other rows, ascending (N, k)."""
-    nearest = x.new_full((len(x), k), math.inf, dtype=torch.float64)
-    for rows, columns, d in half_blocks(x, squared_distances):
-        if rows == columns:
-            d.fill_diagonal_(math.inf)
-        else:
-            nearest[columns] = _merge(nearest[columns], d.T)
-        nearest[rows] = _merge(nearest[rows], d)
-    return nearest
-
-
-def _vote(name: str, k: int, near_fake: Tensor, near_real: Tensor, cross_fake: Tensor, cross_real: Tensor) -> Estimate:
-    """Accuracy over the real, the fake, or all images."""
-    real_is_real = _says_real(near_real[:, :k], cross_real[:, :k])
-    fake_is_real = _says_real(cross_fake[:, :k], near_fake[:, :k])
-    n, m = len(fake_is_real), len(real_is_real)
-    true_real, false_real = int(real_is_real.sum()), int(fake_is_real.sum())
-    details = {"true_real": true_real, "false_real": false_real}
-    if name == "one_nn_accuracy":
-        return _binomial(true_real + n - false_real, n + m, n, m, details)
-    if name == "one_nn_accuracy_real":
-        return _binomial(true_real, m, n, m, details)
-    return _binomial(n - false_real, n, n, m, details)
+def _votes(real: Near, fake: Near, k: int, own: Tensor, halves_y: Tensor, halves_x: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether images are taken for real, from their neighbours among the real and the fake: (N,), and (N, SPLITS)."""
+    both = [torch.stack([nearest_in_half(*near, i, own, halves) for i in range(1, k + 1)], 1)
+            for near, halves in ((real, halves_y), (fake, halves_x))]  # fmt: skip
+    return _says_real(real[0][:, :k], fake[0][:, :k]), _says_real(*both)
 
 
 def _says_real(real: Tensor, fake: Tensor) -> Tensor:
-    """Whether at least half of the k nearest, of k real and k fake distances (N, k), are real; ties go to real."""
+    """Whether at least half of the k nearest, of k real and k fake distances (N, k, ...), are real; ties go to real."""
     k = real.shape[1]
     order = torch.cat([real, fake], 1).sort(dim=1, stable=True).indices
     return (order[:, :k] < k).sum(1) * 2 >= k
 
 
-def _density(counts: Tensor, m: int) -> Estimate:
-    value, n = float(counts.mean()), len(counts)
-    std_error = float(counts.double().std()) / math.sqrt(n)
-    return Estimate(value, std_error, normal(value, std_error), n, m)
+def _accuracy(name: str, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], x: Tensor, y: Tensor) -> Estimate:
+    """Over the real, the fake, or all images, each of which was taken for real or not."""
+    details = {"true_real": int(real[0].sum()), "false_real": int(fake[0].sum())}
+    of = {"one_nn_accuracy": slice(2), "one_nn_accuracy_real": slice(1), "one_nn_accuracy_fake": slice(1, 2)}[name]
+    right, half_right = (torch.cat([real[i], ~fake[i]][of]) for i in (0, 1))
+    return _mean(right, half_right, torch.cat([y, x][of]), len(x), len(y), details)
 
 
-def _share(hits: Tensor, n: int, m: int) -> Estimate:
-    return _binomial(int(hits.sum()), len(hits), n, m, {})
+def _mean(terms: Tensor, half_terms: Tensor, halves: Tensor, n: int, m: int, details: dict[str, Any]) -> Estimate:
+    """The mean of the images' terms; a share's interval is Wilson's at the effective number of independent images."""
+    value, std_error, interval = float(terms.double().mean()), None, None
+    effect, quantile = design_effect(half_terms, halves), student(SPLITS)
+    if effect > 0:
+        details["design_effect"] = effect
+        if terms.dtype == torch.bool:
+            std_error, interval = binomial(value, len(terms) / effect, quantile)
+        else:
+            std_error = math.sqrt(effect * float(terms.var(correction=0)) / len(terms))
+            interval = value - quantile * std_error, value + quantile * std_error
+    if why := _doubt(terms, effect, min(n, m)):
+        details["no_interval"], interval = why, None
+    return Estimate(value, std_error, interval, n, m, details)
 
 
-def _binomial(hits: int, trials: int, n: int, m: int, details: dict[str, Any]) -> Estimate:
-    std_error, interval = binomial(hits / trials, trials)
-    return Estimate(hits / trials, std_error, interval, n, m, details)
+def _doubt(terms: Tensor, effect: float, fewest: int) -> str | None:
+    """Why an interval would not hold, if it would not."""
+    if fewest < SMALLEST:
+        return f"{fewest} images, where {SMALLEST} are needed"
+    if terms.dtype == torch.bool and (rare := min(int(terms.sum()), int((~terms).sum()))) < FEWEST:
+        return f"all images but {rare} are alike, where {FEWEST} that differ are needed to tell how they scatter"
+    return None if effect > 0 else "every half of the images has the same value"

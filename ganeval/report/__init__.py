@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.collapse import CollapseReport
 from ganeval.evaluate import Scored
+from ganeval.memorisation import MemorisationReport
 from ganeval.precision import PrecisionEffect
 from ganeval.registry import Metric
 from ganeval.sides import SetInfo
@@ -16,6 +17,8 @@ from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ganeval.report.gallery import Gallery
 
 SCHEMA = "ganeval.score/1"
 
@@ -31,6 +34,11 @@ class ExtractorInfo:
     verified: bool
     precision: str
     reason: str
+
+    def title(self, metric: Metric) -> str:
+        """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""
+        at_home = metric.home and self.name.startswith(metric.home) and self.verified
+        return metric.title if at_home or not metric.home else metric.title_elsewhere or metric.title
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class ScoreReport:
 
     collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
     precision_effect: what bf16 or fp16 did to this run's features, measured on some of its images; None in fp32.
+    memorisation: the verdict on copying, likewise, where the training set, `train`, was given.
+    gallery: the pictures of `to_html`, None unless asked for; no part of the document.
     """
 
     samples: SetInfo
@@ -63,15 +73,17 @@ class ScoreReport:
     by_class: dict[str, ClassScores] = field(default_factory=dict)
     treatments: dict[str, dict[str, int]] = field(default_factory=dict)
     collapse: CollapseReport | None = None
+    memorisation: MemorisationReport | None = None
+    train: SetInfo | None = None
     precision_effect: PrecisionEffect | None = None
+    gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
         return self.metrics[name].estimate
 
     def title(self, metric: Metric) -> str:
-        """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""
-        at_home = metric.home and self.extractor.name.startswith(metric.home) and self.extractor.verified
-        return metric.title if at_home or not metric.home else metric.title_elsewhere or metric.title
+        """What people read of this metric on these features."""
+        return self.extractor.title(metric)
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `--format json`: plain lists, strings and numbers; what is not a number is null."""
@@ -79,10 +91,12 @@ class ScoreReport:
             "schema": SCHEMA,
             "samples": vars(self.samples),
             "reference": self.reference and vars(self.reference),
+            "train": self.train and vars(self.train),
             "extractor": vars(self.extractor),
             "metrics": {name: self._line(scored) for name, scored in self.metrics.items()},
             "precision_effect": self.precision_effect and vars(self.precision_effect),
             "collapse": self.collapse and self.collapse.to_dict(),
+            "memorisation": self.memorisation and self.memorisation.to_dict(),
             "skipped": self.skipped,
             "treatments": self.treatments,
             "warnings": self.warnings,
@@ -100,7 +114,7 @@ class ScoreReport:
                 }
                 for name, scores in self.by_class.items()
             }
-        return _finite(document)
+        return finite(document)
 
     def _line(self, scored: Scored) -> dict[str, Any]:
         estimate = scored.estimate
@@ -134,11 +148,17 @@ class ScoreReport:
 
         return text([self])
 
+    def to_html(self) -> str:
+        """One page that needs no other file: verdicts, numbers, and pictures where the score kept a `gallery`."""
+        from ganeval.report.html import page
 
-def _finite(value: Any) -> Any:
+        return page([self])
+
+
+def finite(value: Any) -> Any:
     """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

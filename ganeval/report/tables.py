@@ -6,12 +6,13 @@ One report is a row a metric; several reports are a row a sample set.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import blocks, fact, rounded, table
-from ganeval.report.verdicts import in_short
+from ganeval.report.verdicts import copying_in_short, in_short
 from ganeval.types import LEVEL, Estimate
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
 
 HEADER = ("metric", "value", "std error", f"{LEVEL:.0%} interval", "best is")
-BEST = {"lower": "low", "higher": "high", "half": "0.5"}
+BEST = {"lower": "low", "higher": "high", "half": "0.5", "zero": "0"}
 
 
 def number(value: float, error: float | None = None) -> str:
@@ -35,29 +36,43 @@ def cells(estimate: Estimate) -> tuple[str, str, str]:
     return number(value, error), "-" if error is None else number(error, error), low_high
 
 
+def spoken(estimate: Estimate) -> str:
+    """The interval as 'low to high'; a dash where there is none."""
+    return cells(estimate)[2].strip("[]").replace(", ", " to ")
+
+
+def minus(said: str) -> str:
+    """Text whose numbers have a true minus."""
+    return re.sub(r"(?<!\S)-(?=\d)", "−", said)
+
+
 def rows(report: ScoreReport) -> Iterator[tuple[str, ...]]:
     """A row under HEADER for each metric."""
     for scored in report.metrics.values():
         yield (report.title(scored.metric), *cells(scored.estimate), BEST[scored.metric.better])
 
 
-def _wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
+def wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
     """Header and rows for several reports: a row a sample set, a column a metric."""
     first = reports[0]
     names = [name for name in first.metrics if all(name in report.metrics for report in reports)]
     header = ["samples", "n", *(first.title(first.metrics[name].metric) for name in names)]
     body = [
         [label, str(report.samples.n), *(cells(report[name])[0] for name in names)]
-        for label, report in zip(_short([r.samples.source for r in reports]), reports, strict=True)
+        for label, report in zip(short([r.samples.source for r in reports]), reports, strict=True)
     ]
     if any(report.collapse for report in reports):
         header.append("collapse")
         for line, report in zip(body, reports, strict=True):
             line.append(report.collapse.verdict if report.collapse else "-")
+    if any(report.memorisation for report in reports):
+        header.append("memorised")
+        for line, report in zip(body, reports, strict=True):
+            line.append(report.memorisation.verdict if report.memorisation else "-")
     return header, body
 
 
-def _short(sources: list[str]) -> list[str]:
+def short(sources: list[str]) -> list[str]:
     """The last part of each path where that tells them apart, else the whole."""
     names = [Path(source).name or source for source in sources]
     return names if len(set(names)) == len(names) else sources
@@ -69,28 +84,31 @@ def text(reports: Sequence[ScoreReport]) -> str:
     context = [] if others else [("samples", _set(first.samples.source, first.samples.n))]
     if first.reference:
         context.append(("reference", _set(first.reference.source, first.reference.n)))
+    if first.train:
+        context.append(("train", _set(first.train.source, first.train.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
-    body = blocks(*_wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
+    body = blocks(*wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
     notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
+    notes += [] if others else [("memorised", copying_in_short(first.memorisation) if first.memorisation else "")]
     notes += [("precision", str(report.precision_effect)) for report in reports if report.precision_effect]
-    notes += [("options", _conventions(first))]
-    notes += [("images", f"{side}: {_treated(counts)}") for side, counts in first.treatments.items() if counts]
-    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in _sharing(first.skipped).items()]
+    notes += [("options", conventions(first))]
+    notes += [("images", f"{side}: {treated(counts)}") for side, counts in first.treatments.items() if counts]
+    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in sharing(first.skipped).items()]
     lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _conventions(report: ScoreReport) -> str:
+def conventions(report: ScoreReport) -> str:
     """The options that papers differ in."""
     texts = {}
     for name, scored in report.metrics.items():
         options = {k: v for k, v in scored.options.items() if k != "seed" and v not in (None, False)}
         if options:
             texts[name] = ", ".join(f"{k}={v}" for k, v in options.items())
-    return "; ".join(f"{', '.join(names)} {options}" for options, names in _sharing(texts).items())
+    return "; ".join(f"{', '.join(names)} {options}" for options, names in sharing(texts).items())
 
 
-def _sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
+def sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
     """{text: the names that have it}: what several share is said once."""
     shared: dict[str, list[str]] = {}
     for name, said in texts.items():
@@ -102,7 +120,7 @@ def _set(source: str, n: int | None) -> str:
     return f"{source} ({'unknown n' if n is None else f'{n:,} images'})"
 
 
-def _treated(counts: dict[str, int]) -> str:
+def treated(counts: dict[str, int]) -> str:
     return "; ".join(f"{n:,} {what}" for what, n in counts.items())
 
 
@@ -133,7 +151,7 @@ def _classes(report: ScoreReport) -> list[str]:
 def _grid(reports: Sequence[ScoreReport]) -> tuple[Sequence[str], list[Sequence[str]]]:
     if len(reports) == 1:
         return HEADER, list(rows(reports[0]))
-    header, body = _wide(reports)
+    header, body = wide(reports)
     return header, list(body)
 
 

@@ -8,6 +8,7 @@ from ganeval.columns import fact, table
 
 if TYPE_CHECKING:
     from ganeval.collapse import CollapseReport
+    from ganeval.memorisation import MemorisationReport
     from ganeval.report import ScoreReport
 
 
@@ -17,6 +18,12 @@ def in_short(collapse: CollapseReport) -> str:
         return f"{collapse.verdict}: {'; '.join(collapse.reasons)}"
     seen = collapse.minimum_detectable.get("text", "")
     return f"{collapse.verdict} found; with this many images {seen}" if seen else collapse.verdict
+
+
+def copying_in_short(memorisation: MemorisationReport) -> str:
+    """The verdict in a sentence: what was found, and where nothing was, what could have been."""
+    text = f"{memorisation.verdict}: {'; '.join(memorisation.reasons)}"
+    return text if memorisation.verdict != "none" else f"{text}; {memorisation.minimum_detectable['text']}"
 
 
 def verdict(report: ScoreReport) -> str:

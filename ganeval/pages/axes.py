@@ -24,13 +24,13 @@ class Axis:
         low, high, value = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
         return self.start + (value - low) / (high - low) * (self.stop - self.start)
 
-    def ticks(self) -> list[float]:
-        """Round values within the axis: 1, 2 or 5 times a power of ten."""
+    def ticks(self, about: int = 6) -> list[float]:
+        """Round values within the axis: 1, 2 or 5 times a power of ten; `about` so many where it is linear."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             steps = (1, 2, 5) if self.high / self.low < 200 else (1,)
             return [t for p in powers for s in steps if self.low <= (t := s * 10.0**p) <= self.high]
-        rough = (self.high - self.low) / 6
+        rough = (self.high - self.low) / about
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
         return [i * step for i in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]

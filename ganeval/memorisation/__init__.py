@@ -1,0 +1,114 @@
+"""Memorisation: does the generator copy its training images? A verdict with its evidence."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from torch import Tensor
+
+from ganeval.errors import GanevalError
+from ganeval.memorisation import words
+from ganeval.memorisation.closest import REACH, closeness, closest_test, count_copies, one_each
+from ganeval.memorisation.report import Copies, MemorisationReport, Pair, Verdict
+from ganeval.metrics._inputs import pair
+from ganeval.metrics._nearest import nearest
+from ganeval.metrics.copying import authentic, ct
+from ganeval.types import Estimate, Features
+
+__all__ = ["Copies", "MemorisationReport", "Pair", "memorisation_test"]
+
+MIN_FAKE, MIN_REAL, MIN_TRAIN = 50, 100, 100
+MANY = 3.0
+"""So many times oftener must fakes than held-out images be among the closest, to be called copies."""
+NOT_HELD_OUT = 0.01
+"""The share of the reference that may be in the training set before its silence means nothing."""
+SHOWN = 8
+
+
+def memorisation_test(
+    fake: Features, real: Features, train: Features, *, alpha: float = 0.05, seed: int = 0
+) -> MemorisationReport:
+    """Does the generator copy its training images? Compares the fakes with held-out real images.
+
+    fake: N images; real: M real images that the generator was not trained on; train: those that it was trained on,
+    all of them, for only the copies of given ones are seen. An image's closeness is its distance to the nearest
+    training image over that to the fifth (`closest.closeness`); a copy is closer than (almost) any held-out image.
+    `closest.closest_test` compares how often fakes and held-out images are among the closest, with one image of each
+    set for each training image, drawn with the seed, so that a collapsed generator is no copier by itself. The verdict:
+    - 'copying' where its p-value is alpha at most, and fakes are MANY times oftener among the closest;
+    - 'suspected' where only the p-value is: generators that hug the training images without copying them;
+    - 'undetermined' where neither is, but over NOT_HELD_OUT of the reference is in the training set itself;
+    - else 'none': no copying of the size in `minimum_detectable`. Fakes far from all that is real have 'none' too.
+    If fakes and held-out images come from one distribution, 'copying' or 'suspected' has probability alpha at most,
+    but for the choice of one image of each; measured in docs/memorisation.md.
+
+    A copy is what the features call one: they may not see that an image is flipped, shifted or cut from another.
+    The order of the images does not matter. Raises GanevalError for under 50 fakes, 100 held-out or 100 training
+    images, two extractors, or NaN.
+    """
+    _check(fake, real, train, alpha)
+    x, t = pair(fake.pooled, train.pooled, names=("fake", "train"))
+    y, _ = pair(real.pooled, train.pooled, names=("real", "train"))
+    (near_fake, rows_fake), (near_real, rows_real) = (nearest(rows, t.to(rows), REACH) for rows in (x, y))
+    a, b = (closeness(d.cpu().numpy()) for d in (near_fake, near_real))
+    random = np.random.default_rng(seed)
+    some_fake, some_real = (
+        one_each(train_rows[:, 0].cpu().numpy(), _shuffled(rows, random))
+        for train_rows, rows in ((rows_fake, x), (rows_real, y))
+    )
+    p, ratio = closest_test(a[some_fake], b[some_real])
+    overlap = float((near_real[:, 0] == 0).double().mean())
+    verdict: Verdict = "none" if overlap <= NOT_HELD_OUT else "undetermined"
+    if p <= alpha:
+        verdict = "copying" if ratio is None or ratio >= MANY else "suspected"
+    c_t, notes = _ct(x, t, y, seed)
+    n, m = len(some_fake), len(some_real)
+    if n < len(x) or m < len(y):
+        notes += (f"one image for each training image: {n} of {len(x)} fakes, {m} of {len(y)} held-out images",)
+    copies = count_copies(a, b)
+    identical = int((near_fake[:, 0] == 0).sum())
+    return MemorisationReport(
+        verdict, p, words.reasons(verdict, copies, len(x), overlap, identical, c_t), copies, ratio,
+        _pairs(a, near_fake.cpu().numpy(), rows_fake.cpu().numpy(), float(np.median(b))),
+        authentic(near_fake[:, 0], rows_fake[:, 0], t), c_t, overlap,
+        len(x), len(y), len(t), (n, m), alpha, seed, words.minimum_detectable(n, m, alpha), notes,
+    )  # fmt: skip
+
+
+def _check(fake: Features, real: Features, train: Features, alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise GanevalError(f"alpha={alpha} of memorisation_test; give a probability, such as 0.05")
+    for features, what in ((real, "reference"), (train, "training set")):
+        if fake.fingerprint != features.fingerprint:
+            raise GanevalError(
+                f"the fakes' features are {fake.fingerprint}, the {what}'s {features.fingerprint}; use one extractor"
+            )
+    if len(fake) < MIN_FAKE or len(real) < MIN_REAL or len(train) < MIN_TRAIN:
+        raise GanevalError(
+            f"{len(fake)} fakes, {len(real)} held-out and {len(train)} training images are too few to see copying; "
+            f"{MIN_FAKE}, {MIN_REAL} and {MIN_TRAIN} are needed, with 1,000 and 1,000 one copy in a hundred shows"
+        )
+
+
+def _shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
+    """Row numbers in an order that depends on the seed and on what the rows hold, not on how they came."""
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows.cpu().numpy()]
+    return np.array(sorted(range(len(rows)), key=digests.__getitem__))[random.permutation(len(rows))]
+
+
+def _ct(x: Tensor, t: Tensor, y: Tensor, seed: int) -> tuple[Estimate | None, tuple[str, ...]]:
+    try:
+        return ct(x, t, y, seed=seed), ()
+    except GanevalError as error:
+        return None, (f"no C_T: {error}",)
+
+
+def _pairs(close: np.ndarray, distances: np.ndarray, rows: np.ndarray, usual: float) -> tuple[Pair, ...]:
+    """The closest fakes, one for each training image; of equally close ones the nearest."""
+    order = np.lexsort((distances[:, 0], close))
+    _, first = np.unique(rows[order, 0], return_index=True)
+    return tuple(
+        Pair(int(i), int(rows[i, 0]), float(distances[i, 0]), usual * float(distances[i, -1]), float(close[i]))
+        for i in order[np.sort(first)][:SHOWN]
+    )
