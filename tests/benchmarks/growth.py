@@ -67,7 +67,7 @@ def exponent(seconds: dict[int, float]) -> float | None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 def main(sizes: tuple[int, ...], dim: int, limit: float, output: Path) -> None:
     warnings.simplefilter("ignore")
-    wanted = {name: metric.options({}) for name, metric in METRICS.items()}
+    wanted = {name: metric.options({}) for name, metric in METRICS.items() if metric.train != "needed"}
     seconds: dict[str, dict[int, float]] = {}
     record: dict[str, Any] = {
         "dim": dim, "sizes": sizes, "limit": limit, "machine": machine(torch.get_num_threads()),
@@ -86,7 +86,7 @@ def main(sizes: tuple[int, ...], dim: int, limit: float, output: Path) -> None:
                 if names == [PEER]:
                     torch_fidelity(fake.pooled, real.pooled)
                 else:
-                    _compute(names, wanted, fake, real, torch.device("cpu"))
+                    _compute(names, wanted, fake, real, None, torch.device("cpu"))
             except GanevalError as error:
                 click.echo(f"{names}: {error}", err=True)
                 continue

@@ -39,10 +39,10 @@ fresh process, in turn. Imports come before the clock; loading the weights, deco
 distance after it.
 """
 CLEAN = "clean-fid's own network is a download; the same network in plain PyTorch takes its place."
-DIGITS = """Where n is below the 2,048 features, the peers' distances lose digits and ganeval's does not
-(`tests/parity/test_metrics_peers.py`); the row with pytorch-fid's features and ganeval's distance shows what the
-network alone changes.
-"""
+DIGITS = (
+    "Where n is below the 2,048 features, the peers' distances lose digits and ganeval's does not "
+    "(`tests/parity/test_metrics_peers.py`).\n"
+)
 SOURCES = {"cifar10": "32-pixel PNG of CIFAR-10", "photos": "photographs (JPEG of different sizes)"}
 WHAT_FAILED = "A row without numbers was not measured."
 
@@ -112,6 +112,12 @@ def end_to_end(record: dict[str, Any], few: dict[str, Any] | None) -> Iterator[s
         if said:
             yield f"{what} a CPU second over those of the fastest peer ({max(peers):.1f}): {'; '.join(said)}.\n"
     yield DIGITS
+    exact, ours = (
+        runs.get(name) for name in ("pytorch-fid's features, ganeval's distance", "ganeval, inception-pytorch")
+    )
+    if exact and ours:
+        yield f"From pytorch-fid's features and from ganeval's own, ganeval's distance differs by " \
+              f"{abs(ours[0]['value'] / exact[0]['value'] - 1):.0e} of itself.\n"  # fmt: skip
     yield from limits(runs)
 
 
