@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ganeval.auditing import AuditReport, audit
     from ganeval.collapse import CollapseReport, collapse_test
+    from ganeval.collapse.monitor import CollapseMonitor
     from ganeval.errors import GanevalError
     from ganeval.features import extract
     from ganeval.memorisation import MemorisationReport, memorisation_test
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AuditReport": "ganeval.auditing",
+    "CollapseMonitor": "ganeval.collapse.monitor",
     "CollapseReport": "ganeval.collapse",
     "Estimate": "ganeval.types",
     "Features": "ganeval.types",
@@ -40,6 +42,7 @@ _HOMES = {
 
 __all__ = [
     "AuditReport",
+    "CollapseMonitor",
     "CollapseReport",
     "Estimate",
     "Features",

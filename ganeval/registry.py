@@ -238,7 +238,7 @@ add(
     ExtractorSpec("torchvision:<model>", "ganeval.extractors.torchvision:load",
                   "any torchvision classifier, before its last layer: torchvision:resnet50"),
     ExtractorSpec("classifier:<name>", "ganeval.extractors.classifier:load",
-                  "embedded small classifiers, no download: classifier:digits, classifier:mnist"),
+                  "embedded small classifiers, no download: classifier:digits, classifier:mnist, classifier:cifar10"),
     ExtractorSpec("pixels:<size>", "ganeval.extractors.pixels:load",
                   "the pixels themselves, no network, no download: pixels is pixels:32", variant="32"),
 )  # fmt: skip

@@ -14,22 +14,20 @@ import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import score_classes, small_classes
-from ganeval.collapse import CollapseReport, collapse_test
-from ganeval.distributed import rank
+from ganeval.distributed import gather, rank
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, plan, run
+from ganeval.evaluate import Requests, plan, run
 from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
-from ganeval.memorisation import MemorisationReport, memorisation_test
+from ganeval.judging import judge_collapse, judge_copying, known_estimates
 from ganeval.metrics._moments import Running
 from ganeval.precision import PrecisionEffect, precision_effect
 from ganeval.reference import save_statistics
-from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo, ScoreReport
 from ganeval.report.gallery import collect
 from ganeval.settings import Precision, Settings
 from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
-from ganeval.types import Estimate, Extractor, Features, Moments
+from ganeval.types import Extractor, Features, Moments
 
 PART = 20_000
 """Images whose features `make_reference` keeps in memory: 160 MB of Inception's."""
@@ -56,6 +54,7 @@ def score(
     collapse: bool | None = None,
     train: Source | Features | None = None,
     gallery: bool = False,
+    distributed: bool = False,
 ) -> ScoreReport:
     """Scores generated images, against a reference where one is given.
 
@@ -70,6 +69,7 @@ def score(
     train: the images that the generator was trained on, all of them (`n` does not apply); judges whether it copies
     them (`ganeval.memorisation_test`), and runs the metrics that read them.
     gallery: keeps the pictures that `ScoreReport.to_html` shows, some 200 thumbnails.
+    distributed: shares the extraction among the ranks of torch.distributed; all of them must call this alike.
     See `ganeval.extract` for the other options.
 
     Rows enter the metrics in the order of the images' content, so file names and their order change no number.
@@ -77,9 +77,16 @@ def score(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        by_class, skip_bad, cache, data_root, progress, collapse, gallery,
+        by_class, skip_bad, cache, data_root, progress, collapse, gallery, distributed,
     )  # fmt: skip
-    return score_each([samples], reference, settings, train)[0]
+    if not distributed:
+        return score_each([samples], reference, settings, train)[0]
+    found: list[ScoreReport] | Exception
+    try:
+        found = score_each([samples], reference, settings, train)
+    except GanevalError as error:
+        found = error  # raised on every rank by gather, so that none waits for this one
+    return gather(found)[0][0]  # type: ignore[index]
 
 
 def score_each(
@@ -161,19 +168,19 @@ def _report(
     )
     learnt = train.features if train else None
     began = time.perf_counter()
-    copying, unseen = _judge_copying(features, data, learnt, settings, device)
+    copying, unseen = judge_copying(features, data, learnt, settings, device)
     todo = plan(settings.metrics, features, data, info.name, settings.seed, learnt)
     key = None
     if settings.cache and fake.info.sha256 and (real is None or real.info.sha256):
         key = caches.key_of(features.fingerprint, fake.info.sha256, real and real.info.sha256)
     train_key = train.info.sha256 if train else None
-    known = _known(copying, todo, settings.seed)
+    known = known_estimates(copying, todo, settings.seed)
     scored, failed = run(
         todo, features, data, device=device, cache_key=key, train=learnt, train_key=train_key, known=known
     )
     by_class = score_classes(todo, features, data, device, key, learnt, train_key) if settings.by_class else {}
     metric_seconds = time.perf_counter() - began
-    verdict, unjudged = _judge(features, data, settings)
+    verdict, unjudged = judge_collapse(features, data, settings)
     surveys = {"samples": features.survey, "reference": data.survey if isinstance(data, Features) else None}
     decode = sum(survey.decode_seconds for survey in surveys.values() if survey)
     return ScoreReport(
@@ -200,49 +207,6 @@ def _report(
         effect,
         gallery=collect(fake, real, train, verdict, copying, settings.seed) if settings.gallery else None,
     )
-
-
-def _judge(
-    fake: Features, real: Features | Moments | None, settings: Settings
-) -> tuple[CollapseReport | None, dict[str, str]]:
-    """The verdict on mode collapse, or why there is none; an error where it was asked for."""
-    if not (settings.metrics is None if settings.collapse is None else settings.collapse):
-        return None, {}
-    try:
-        if isinstance(real, Moments):
-            raise GanevalError("it needs the reference's images; a statistics file holds moments alone")
-        return collapse_test(fake, real, seed=settings.seed), {}
-    except GanevalError as error:
-        if settings.collapse:
-            raise GanevalError(f"collapse can't be judged: {error}") from None
-        return None, {"collapse": str(error)}
-
-
-def _judge_copying(
-    fake: Features, real: Features | Moments | None, train: Features | None, settings: Settings, device: torch.device
-) -> tuple[MemorisationReport | None, dict[str, str]]:
-    """The verdict on copying, where a training set was given, or why there is none."""
-    if train is None:
-        return None, {}
-    if real is None:
-        return None, {"memorisation": "real images that the model was not trained on are needed: give them with --ref"}
-    if isinstance(real, Moments):
-        return None, {"memorisation": "it needs the reference's images; a statistics file holds moments alone"}
-    try:
-        sets = (replace(features, pooled=features.pooled.to(device)) for features in (fake, real, train))
-        return memorisation_test(*sets, seed=settings.seed), {}
-    except GanevalError as error:
-        return None, {"memorisation": str(error)}
-
-
-def _known(report: MemorisationReport | None, todo: Plan, seed: int) -> dict[str, Estimate]:
-    """The metrics that the verdict has made already, where they were asked for with its options."""
-    made = {} if report is None else {"authenticity": ({}, report.authenticity), "ct": ({"seed": seed}, report.ct)}
-    return {
-        name: estimate
-        for name, (given, estimate) in made.items()
-        if estimate and name in todo.wanted and todo.wanted[name] == METRICS[name].options(given)
-    }
 
 
 def environment(device: torch.device) -> dict[str, str]:

@@ -203,7 +203,8 @@ def _fetch_url(url: str, target: Path, weights: Published) -> None:
 
 
 def _unobtainable(weights: Published, reason: str) -> UnobtainableError:
-    here = ["pixels", "classifier:digits", "classifier:mnist", *(w.name for w in _of_torchvision() if locate(w))]
+    embedded = ["pixels", "classifier:digits", "classifier:mnist", "classifier:cifar10"]
+    here = [*embedded, *(w.name for w in _of_torchvision() if locate(w))]
     digest = weights.sha256 + ("" if len(weights.sha256) == 64 else "...") if weights.sha256 else "not published"
     return UnobtainableError(
         f"the {weights.name} weights are not here and can't be fetched ({reason}). "

@@ -321,6 +321,26 @@ def test_large_sets_are_subsampled_and_the_report_says_so() -> None:
         ({"real": replace(features(gaussian(300)), fingerprint="other/v1")}, "one extractor"),
         ({"fake": features(gaussian(300) * torch.nan)}, "NaN"),
         ({"alpha": 0.0}, "alpha"),
+        ({"alpha": 5e-5}, "from 0.0001"),
+        (
+            {
+                "fake": replace(features(gaussian(300)), logits=torch.ones(300, 5)),
+                "real": replace(features(gaussian(300)), logits=torch.full((300, 5), torch.nan)),
+            },
+            "real has NaN",
+        ),
+        (
+            {
+                "fake": replace(features(gaussian(300)), logits=torch.ones(300, 5)),
+                "real": replace(features(gaussian(300)), logits=torch.ones(300, 4)),
+            },
+            "5 columns and real has 4",
+        ),
+        ({"real": features(torch.ones(300, 8))}, "most pairs of real images"),
+        ({"labels": (torch.arange(300) % 3, 3 + torch.arange(300) % 3)}, r"\(0 to 2\) is among the .* \(3 to 5\)"),
+        ({"labels": (torch.zeros(300, dtype=torch.int64),)}, "got 1 of them"),
+        ({"labels": [0] * 300}, "a list"),
+        ({"labels": np.array(["cat"] * 300)}, "300 integers"),
         ({"labels": (torch.zeros(3, dtype=torch.int64), torch.zeros(300, dtype=torch.int64))}, "labels of fake"),
         ({"labels": torch.zeros(300)}, "labels of real"),
         ({"labels": torch.full((300,), -1)}, "labels of real"),
@@ -332,8 +352,42 @@ def test_bad_input_is_refused(change: dict, message: str) -> None:
         collapse_test(given.pop("fake"), given.pop("real"), **given)
 
 
+def test_one_class_alone_is_judged_by_clusters_and_labels_of_one_class_are_noted() -> None:
+    fake, real = (x[torch.nonzero(x.labels == 0).ravel()] for x in (blobs(1500, 0), blobs(2500, 1)))
+    assert collapse_test(fake, real).classes_from == "k-means"
+    report = collapse_test(fake, real, labels=real.labels)
+    assert report.verdict == "none"
+    assert "of one class" in report.notes[0]
+    assert "one class" in report.minimum_detectable["text"]
+    assert "times in 10, at" not in report.minimum_detectable["text"]
+
+
+def test_a_label_of_no_real_image_is_noted() -> None:
+    fake, real = blobs(300, 0), blobs(500, 1)
+    report = collapse_test(fake, real, labels=(fake.labels + 1, real.labels))
+    assert report.notes == (f"{int((fake.labels == 4).sum())} fakes have a label that no real image has, "
+                            "such as class 5",)  # fmt: skip
+
+
+@pytest.mark.parametrize("short", [1.0, 0.9])
+def test_too_few_images_for_any_power_say_how_many_it_takes(short: float) -> None:
+    """The stated counts find the loss of a median class; a tenth fewer do not."""
+
+    def labels(n: int) -> torch.Tensor:
+        return torch.arange(n) % 50
+
+    first = collapse_test(features(gaussian(100)), features(gaussian(500, seed=1)), labels=(labels(100), labels(500)))
+    assert first.minimum_detectable["power"]["dropped"] == 0
+    stated = [int(word.replace(",", "")) for word in first.notes[0].split() if word.replace(",", "").isdigit()]
+    n, m = (math.ceil(short * count / 50) * 50 for count in stated)
+    asked = labels(n)
+    asked[asked == 7] = 8
+    report = collapse_test(features(gaussian(n)), features(gaussian(m, seed=1)), labels=(asked, labels(m)))
+    assert [mode.name for mode in report.missing] == (["class 7"] if short == 1 else [])
+
+
 def test_collapse_test_is_public() -> None:
-    assert {"collapse_test", "CollapseReport"} <= set(ganeval.__all__)
+    assert {"collapse_test", "CollapseReport", "CollapseMonitor"} <= set(ganeval.__all__)
 
 
 def test_a_class_hidden_among_unrealistic_fakes_is_undetermined() -> None:
@@ -395,6 +449,16 @@ def test_real_digits_are_seldom_called_collapsed() -> None:
 @pytest.mark.parametrize("kind", ["no 3", "support 50", "shrunk by half"])
 def test_planted_collapses_of_digits_are_found(kind: str) -> None:
     assert rate(kind, 12) >= 0.95
+
+
+def test_low_diversity_of_cifar_is_found_and_real_images_are_not_called_collapsed(
+    data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Missing classes and bad images are another matter there: docs/calibration.md has the rates."""
+    monkeypatch.setenv("GANEVAL_DATA", str(data_root))
+    assert rate("nothing", 20, name="cifar10") <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 20)
+    for kind in ("support 50", "shrunk by half"):
+        assert rate(kind, 5, name="cifar10") == 1
 
 
 def test_power_grows_with_what_is_missing() -> None:

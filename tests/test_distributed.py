@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ganeval
+
 pytestmark = pytest.mark.slow
 
 GANEVAL = [sys.executable, "-m", "ganeval"]
@@ -67,6 +69,28 @@ def test_statistics_are_written_once(sets: Path, tmp_path: Path) -> None:
     with np.load(alone) as one, np.load(shared) as two:
         assert one["n"] == two["n"] == 130
         assert np.array_equal(one["sigma"], two["sigma"])
+
+
+PROGRAM = """
+import ganeval, sys
+from ganeval import distributed
+from ganeval.errors import GanevalError
+distributed.join()
+report = ganeval.score(sys.argv[1], sys.argv[2], extractor="pixels:4", metrics=["fid"], batch_size=50, distributed=True)
+print(report["fid"].value, flush=True)
+try:
+    ganeval.score(sys.argv[1], extractor="pixels:4", metrics=["fid"], distributed=True)
+except GanevalError as error:
+    print(error, flush=True)
+"""
+
+
+def test_every_rank_gets_the_report_and_the_error(sets: Path, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    lines = run([*TORCHRUN[:-2], str(tmp_path / "program.py")], sets / "a", sets / "r").stdout.splitlines()
+    alone = ganeval.score(sets / "a", sets / "r", extractor="pixels:4", metrics=["fid"], batch_size=50)
+    assert [float(line) for line in lines if "reference" not in line] == pytest.approx([alone["fid"].value] * 2)
+    assert sum("a reference is needed" in line for line in lines) == 2
 
 
 def test_an_error_is_said_once(sets: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ LAYERS = [
     {"metrics", "extractors", "weights"},
     {"images", "features", "cache", "reference", "sides", "streaming", "precision"},
     {"collapse", "memorisation"},
-    {"evaluate", "advice", "report", "classes", "scoring", "leaderboard"},
+    {"evaluate", "advice", "report", "classes", "judging", "scoring", "leaderboard"},
     {"listing", "doctor", "demo", "auditing", "integrations"},
     {"cli", "terminal", "__main__"},
 ]

@@ -28,6 +28,9 @@ SAMPLING_SEEDS = 3
 HIGH_QUALITY = 3.0
 """A point within this many standard deviations of a mode is of high quality (Srivastava et al., 2017)."""
 
+ALPHA = 0.05
+"""False alarms of the collapse verdict: of the final one, and of all the looks during a training together."""
+
 METRICS = (
     "fid", "fid_debiased", "kid", "inception_score", "mode_score", "precision", "recall", "density", "coverage",
     "one_nn_accuracy", "vendi",
@@ -222,7 +225,7 @@ def stacked_modes(images: Tensor, data: Images) -> Rows:
 
 
 def collapse_of(
-    samples: Samples, reference: Reference, seed: int, fake: Features | None = None
+    samples: Samples, reference: Reference, seed: int, fake: Features | None = None, alpha: float = ALPHA
 ) -> dict[str, Any] | None:
     """The collapse verdict of a record, with the names of the missing modes; fake: the features, where known.
 
@@ -231,7 +234,7 @@ def collapse_of(
     if reference.stacked or len(samples.content) < MIN_FAKE or len(reference.real) < MIN_REAL:
         return None
     fake = reference.features(samples) if fake is None else fake
-    report = ganeval.collapse_test(fake, reference.real, seed=seed)
+    report = ganeval.collapse_test(fake, reference.real, alpha=alpha, seed=seed)
     return {
         "verdict": report.verdict, "kinds": list(report.kinds), "p_value": report.p_value,
         "missing": [mode.name for mode in report.missing], "reasons": list(report.reasons),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from ganeval.files import atomic_write
+from ganeval.files import atomic_write, write_result
 from ganeval.registry import get_baseline
 from ganeval_baselines import evaluate, pictures
 from ganeval_baselines.base import GAN, Model
@@ -26,8 +27,8 @@ class Judge(Protocol):
         """The record's `evaluation`: records that differ in it never share a table."""
         ...
 
-    def glance(self, model: Any, seed: int, step: int, folder: Path) -> dict[str, float]:
-        """The few numbers that are followed during training."""
+    def glance(self, model: Any, seed: int, step: int, folder: Path, looks: int) -> dict[str, float]:
+        """The few numbers that are followed during training, where it takes `looks` of these."""
         ...
 
     def verdict(self, model: Any, seed: int, folder: Path) -> dict[str, Any]:
@@ -50,11 +51,15 @@ class BySamples:
             "sampling_seeds": sampling_seeds, "checkpoint": "final",
         }  # fmt: skip
 
-    def glance(self, model: GAN, seed: int, step: int, folder: Path) -> dict[str, float]:
+    def glance(self, model: GAN, seed: int, step: int, folder: Path, looks: int) -> dict[str, float]:
+        """Also saves a picture, and the collapse verdict at this look's share of alpha, as in CollapseMonitor."""
         reference = self.reference
         few = evaluate.draw(model, reference.data, min(reference.sample_size, GLANCE), seed, 2**34)
         pictures.save(few.content, folder / f"step{step:07d}.png", reference.data)
-        rows = evaluate.rows_of(few, reference, seed, (reference.primary,))
+        fake = None if reference.stacked else reference.features(few)
+        verdict = evaluate.collapse_of(few, reference, seed, fake, evaluate.ALPHA / looks)
+        write_result(folder / f"step{step:07d}.json", json.dumps(verdict, allow_nan=False).encode() + b"\n")
+        rows = evaluate.rows_of(few, reference, seed, (reference.primary,), fake)
         return {name: row["value"] for name, row in rows.items() if row["value"] is not None}
 
     def verdict(self, model: GAN, seed: int, folder: Path) -> dict[str, Any]:
@@ -100,7 +105,7 @@ class ByError:
             "fingerprint": None, "primary": "test_error", "sampling_seeds": None, "checkpoint": "final",
         }  # fmt: skip
 
-    def glance(self, model: Model, seed: int, step: int, folder: Path) -> dict[str, float]:
+    def glance(self, model: Model, seed: int, step: int, folder: Path, looks: int) -> dict[str, float]:
         some = Batch(self.test.real[:GLANCE], None if self.test.labels is None else self.test.labels[:GLANCE])
         return {name: row["value"] for name, row in evaluate.test_error(model, some).items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,13 +33,13 @@ def perform(
     """Trains the run in `folder`, or takes up its checkpoint there, and returns its record.
 
     A GAN's folder gets samples.npz (arr_0, and labels where they were asked for) and samples.png beside the
-    checkpoint, and a picture at each look on the way, of the same latents.
+    checkpoint, and at each look on the way a picture and a collapse verdict (.json), of the same latents.
     looks: how often the run is scored on its way. also: told every line of the log.
     A run whose loss is not finite gives a record of status "diverged".
     """
 
     def look(state: State) -> dict[str, float]:
-        return judge.glance(state.sampler, run.seed, state.step, folder)
+        return judge.glance(state.sampler, run.seed, state.step, folder, math.ceil(run.steps / every))
 
     every = max(1, run.steps // looks)
     state = train(run, folder, device=device, progress=progress, look=look, look_every=every, also=also)

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from ganeval.collapse import words
 from ganeval.collapse.classes import Classes, Labels, assign
-from ganeval.collapse.fidelity import Fidelity, judge
+from ganeval.collapse.fidelity import Confidence, Fidelity, judge
 from ganeval.collapse.modes import Mode, ModeCount, count_modes, find_missing
 from ganeval.collapse.report import CollapseReport, Verdict
 from ganeval.collapse.similarity import (
     EACH,
     FEW_KINDS,
+    FEWEST_BEYOND,
     MANY_DUPLICATES,
+    MOST_PERMUTATIONS,
     Similarity,
     Support,
     find_twins,
@@ -32,6 +34,8 @@ MIN_FAKE, MIN_REAL = 50, 100
 COMPARED = 1000
 """The test of similarity takes at most this many images of each set, so that it stays quick at any N."""
 SHOWN = 8
+LEAST_ALPHA = 2 * FEWEST_BEYOND / MOST_PERMUTATIONS
+"""The permutations can't tell apart what is rarer; each of the two tests has half of it."""
 TWINS_SUSPECTED, TWINS_COLLAPSED = 0.05, 0.5
 """The share of fakes with a twin that is suspect without a reference, and that is collapse however bad the images."""
 
@@ -67,10 +71,11 @@ def collapse_test(
     Without a reference (real=None) only copies among the fakes can be seen: 'suspected', or else 'undetermined'.
 
     The features should see what matters: in pixels a light blur is low diversity. The order of the images does not
-    matter. Raises GanevalError for under 50 fakes or 100 real images, two extractors, NaN, or wrong labels.
+    matter. Raises GanevalError for under 50 fakes or 100 real images, two extractors, NaN, wrong labels, or a
+    reference whose images are mostly alike.
     """
-    if not 0 < alpha < 1:
-        raise GanevalError(f"alpha={alpha} of collapse_test; give a probability, such as 0.05")
+    if not LEAST_ALPHA <= alpha < 1:
+        raise GanevalError(f"alpha={alpha:g} of collapse_test; give a probability from {LEAST_ALPHA}, such as 0.05")
     if real is None:
         return _without_reference(fake, alpha, seed)
     x, y = (rows.cpu() for rows in pair(fake.pooled, real.pooled))
@@ -79,15 +84,11 @@ def collapse_test(
     fake_rows, real_rows = _shuffled(x, random), _shuffled(y, random)
     held, test = real_rows[: len(y) // 2], real_rows[len(y) // 2 :]
     some_fake, some_held, some_test = (rows[:COMPARED] for rows in (fake_rows, held, test))
-    similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random)
-    sure_fake, sure_real = _sure(fake, real, held)
-    fidelity = judge(
-        x[some_fake], y[some_test], y[some_held],
-        None if sure_fake is None else sure_fake[some_fake], None if sure_real is None else sure_real[some_test],
-        random,
-    )  # fmt: skip
+    similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random, alpha / 2)
+    confidence = _confidence(fake, real, some_fake, some_test, some_held)
+    fidelity = judge(x[some_fake], y[some_test], y[some_held], confidence, random)
     classes = assign(fake, real, labels, held, test, seed)
-    modes = _modes(classes, alpha / 2, fidelity.unreadable)
+    modes = _modes(classes, alpha / 2, fidelity)
     support, nearest = find_twins(x[some_fake], similarity, SHOWN)
     kinds = _kinds(modes, similarity, len(some_fake), alpha / 2)
     verdict, kinds = _verdict(kinds, modes, fidelity, support)
@@ -100,7 +101,7 @@ def collapse_test(
         tuple((int(fake_rows[i]), int(fake_rows[j]), d) for i, j, d in nearest),
         classes.how, len(x), len(y), compared, alpha, seed,
         words.minimum_detectable(classes, similarity, compared, alpha / 2),
-        words.notes(classes, len(x), len(y), compared),
+        words.notes(classes, len(x), len(y), compared, alpha / 2),
     )  # fmt: skip
 
 
@@ -109,6 +110,8 @@ def _check(fake: Features, real: Features) -> None:
         raise GanevalError(
             f"the fakes' features are {fake.fingerprint}, the reference's {real.fingerprint}; use one extractor"
         )
+    if fake.logits is not None and real.logits is not None:
+        pair(fake.logits, real.logits)
     if len(fake) < MIN_FAKE or len(real) < MIN_REAL:
         raise GanevalError(
             f"{len(fake)} fakes and {len(real)} real images are too few to see a collapse; "
@@ -123,17 +126,17 @@ def _shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
     return canonical[random.permutation(len(rows))]
 
 
-def _sure(fake: Features, real: Features, held: np.ndarray) -> tuple[Tensor | None, Tensor | None]:
-    """Where the classifier is at least as confident as on all but 1% of the held-out real images."""
+def _confidence(
+    fake: Features, real: Features, some_fake: np.ndarray, some_test: np.ndarray, some_held: np.ndarray
+) -> Confidence | None:
     if fake.logits is None or real.logits is None:
-        return None, None
+        return None
     a, b = (f.logits.cpu().double().softmax(1).amax(1) for f in (fake, real) if f.logits is not None)
-    limit = b[held].quantile(0.01)
-    return a >= limit, b >= limit
+    return Confidence(a[some_fake], b[some_test], b[some_held])
 
 
-def _modes(classes: Classes, level: float, unreadable: float) -> tuple[Mode, ...]:
-    modes = find_missing(*classes.counts(), classes.names, level, unreadable)
+def _modes(classes: Classes, level: float, fidelity: Fidelity) -> tuple[Mode, ...]:
+    modes = find_missing(*classes.counts(), classes.names, level, fidelity.unreadable, fidelity.unclear)
     return tuple(
         replace(mode, examples=tuple(classes.real_rows[classes.real == i][:SHOWN].tolist())) if mode.kind else mode
         for i, mode in enumerate(modes)

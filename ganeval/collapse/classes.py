@@ -41,11 +41,12 @@ def assign(
     """Classes of both sets; `held` and `test` are rows of the reference, and what is fitted is fitted on `held`.
 
     labels: (fake, real), or those of the reference alone. Else the logits' largest, where they tell the reference's
-    images apart; else the reference's own labels by the nearest held-out image; else k-means.
+    images apart; else the reference's own labels, where there are two or more, by the nearest held-out image; else
+    k-means.
     """
     everything = np.arange(len(real))
     if isinstance(labels, tuple):
-        a, b = _checked(labels[0], len(fake), "fake"), _checked(labels[1], len(real), "real")
+        a, b = _pair(labels, len(fake), len(real))
         names = _class_names(real, int(max(a.max(), b.max())) + 1)
         return Classes(a, b, everything, names, "labels")
     if labels is None and fake.logits is not None and real.logits is not None:
@@ -54,7 +55,9 @@ def assign(
         usual = counts >= FEW
         if usual.sum() > 1 and counts[usual].sum() * 2 >= len(b):
             return Classes(a, b, everything, _named(b, real, len(counts), "class"), "logits")
-    known = real.labels if labels is None else labels
+    known = labels
+    if known is None and real.labels is not None and len(real.labels.unique()) > 1:
+        known = real.labels
     x, y = fake.pooled.cpu(), real.pooled.cpu()
     if known is not None:
         known = _checked(known, len(real), "real")
@@ -65,8 +68,26 @@ def assign(
     return Classes(a, b, test, [f"cluster {i}" for i in range(means.n_clusters)], "k-means")
 
 
+def _pair(labels: tuple[Labels, ...], n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of both sides. Raises GanevalError where they have none in common."""
+    if len(labels) != 2:
+        raise GanevalError(f"a tuple of labels is (fake, real); got {len(labels)} of them")
+    a, b = _checked(labels[0], n, "fake"), _checked(labels[1], m, "real")
+    if not np.isin(a, b).any():
+        raise GanevalError(
+            f"no label of the fakes ({a.min()} to {a.max()}) is among the reference's ({b.min()} to {b.max()}); "
+            "number the classes of both alike"
+        )
+    return a, b
+
+
 def _checked(labels: Labels, n: int, what: str) -> np.ndarray:
-    array = torch.as_tensor(labels).cpu().numpy()
+    if not isinstance(labels, Tensor | np.ndarray):
+        raise GanevalError(
+            f"the labels of {what} are a {type(labels).__name__}; give an integer tensor or array, for both sides a "
+            "tuple (fake, real)"
+        )
+    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else labels
     if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer) or array.min() < 0:
         raise GanevalError(
             f"the labels of {what} must be {n} integers from 0, one an image; got {array.dtype} of shape {array.shape}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.errors import GanevalError
 from ganeval.metrics._pairwise import squared_distances
 
-PERMUTATIONS = 999
+PERMUTATIONS, FEWEST_BEYOND, MOST_PERMUTATIONS = 999, 2, 40_000
+"""So many permutations, or more where the level is so low that it would be under FEWEST_BEYOND of them."""
 DUPLICATE_QUANTILE = 0.02
 TWIN = 0.02
 """Two images are twins, copies but for rounding or compression, when closer than this part of the median distance, and
@@ -29,7 +32,7 @@ class Similarity:
 
     duplicates_*: the share of pairs no further apart than eps; of the real ones the larger share of the two halves.
     vendi_*: 1 / mean K^2, the Vendi score of order 2. scale: the factor on the fakes.
-    detectable_rate: the excess share of duplicates that the permutations stay under 39 times in 40.
+    detectable_rate: the excess share of duplicates that the permutations stay under but for `level` of them.
     """
 
     p_value: float
@@ -86,10 +89,14 @@ def bandwidths(squares: Tensor) -> tuple[float, float]:
     """eps, the 2% quantile of the distances to the nearest neighbour, and sigma, half the median distance.
 
     squares: the squared distances between held-out real images (M, M).
+    Raises GanevalError where most pairs of these are copies: nothing is less diverse.
     """
     nearest = squares.clone().fill_diagonal_(torch.inf).amin(1).sqrt()
     upper = torch.triu_indices(len(squares), len(squares), 1)
     median = float(squares[upper[0], upper[1]].median().sqrt())
+    if not median:
+        raise GanevalError("most pairs of real images have the same features, so no fakes can be less diverse; give "
+                           "another reference, or another extractor")  # fmt: skip
     return float(nearest.quantile(DUPLICATE_QUANTILE)), median / 2
 
 
@@ -102,7 +109,9 @@ def rescaled(fake: Tensor, variance: float) -> tuple[Tensor, float]:
     return mean + scale * (fake - mean), scale
 
 
-def similarity_test(fake: Tensor, real: Tensor, held_out: Tensor, random: np.random.Generator) -> Similarity:
+def similarity_test(
+    fake: Tensor, real: Tensor, held_out: Tensor, random: np.random.Generator, level: float = 0.025
+) -> Similarity:
     """Label-permutation test that the fakes (N, D) are more alike among themselves than the real images (M, D) are.
 
     T_k = mean_{i != j fake} k - mean_{i != j real} k for two kernels: k = 1[d <= eps], the share of near-duplicates
@@ -114,6 +123,8 @@ def similarity_test(fake: Tensor, real: Tensor, held_out: Tensor, random: np.ran
     mean to the total variance of `real`: lower contrast is not lower diversity. The rescaling knows the labels, so in
     the permuted sets the similarity that unequal total variances explain, to first order, is taken out likewise.
     Given that, labels are exchangeable if both sets come from one distribution, and the p-value is valid at any N, M.
+
+    level: what the p-value will be held against; it sets the number of permutations.
     """
     within = squared_distances(held_out, held_out)
     eps, sigma = bandwidths(within)
@@ -122,7 +133,7 @@ def similarity_test(fake: Tensor, real: Tensor, held_out: Tensor, random: np.ran
     d = squared_distances(pooled, pooled)
     kernels = [(d <= eps**2).double(), torch.exp(-d / sigma**2)]
     n = len(fake)
-    labels = _permuted_labels(n, len(pooled), random)
+    labels = _permuted_labels(n, len(pooled), permutations(level), random)
     spread = _differences(d, labels)
     spread[0] = 0
     statistics, rates = [], []
@@ -147,13 +158,18 @@ def similarity_test(fake: Tensor, real: Tensor, held_out: Tensor, random: np.ran
         eps=eps,
         sigma=sigma,
         scale=scale,
-        detectable_rate=float(rates[0].quantile(0.975)),
+        detectable_rate=float(rates[0].quantile(1 - level)),
     )
 
 
-def _permuted_labels(n: int, total: int, random: np.random.Generator) -> Tensor:
-    """Float64 (1 + PERMUTATIONS, N + M) of 1 for fake and 0 for real; row 0 is the truth."""
-    labels = np.zeros((1 + PERMUTATIONS, total))
+def permutations(level: float) -> int:
+    """How many; more than MOST_PERMUTATIONS are never needed, for `collapse_test` refuses such levels."""
+    return max(PERMUTATIONS, math.ceil(FEWEST_BEYOND / level) - 1)
+
+
+def _permuted_labels(n: int, total: int, count: int, random: np.random.Generator) -> Tensor:
+    """uint8 (1 + count, N + M) of 1 for fake and 0 for real; row 0 is the truth."""
+    labels = np.zeros((1 + count, total), np.uint8)
     labels[:, :n] = 1
     labels[1:] = random.permuted(labels[1:], axis=1)
     return torch.from_numpy(labels)
@@ -166,12 +182,16 @@ def _differences(kernel: Tensor, labels: Tensor) -> Tensor:
     """
     n, total = int(labels[0].sum()), labels.shape[1]
     m = total - n
-    quadratic = ((labels @ kernel) * labels).sum(1)
-    cross = labels @ kernel.sum(1)
-    trace = labels @ kernel.diagonal()
-    ones = (quadratic - trace) / (n * (n - 1))
+    columns = torch.stack([kernel.sum(1), kernel.diagonal()], 1)
+    sums = []
+    # Each part is one product; all the labels at once would be large as floats.
+    for part in labels.split(1000):
+        ones = part.to(kernel.dtype)
+        sums.append(torch.cat([((ones @ kernel) * ones).sum(1, keepdim=True), ones @ columns], 1))
+    quadratic, cross, trace = torch.cat(sums).T
+    within = (quadratic - trace) / (n * (n - 1))
     zeros = (kernel.sum() - 2 * cross + quadratic - (kernel.diagonal().sum() - trace)) / (m * (m - 1))
-    return ones - zeros
+    return within - zeros
 
 
 def _slopes(d: Tensor, eps: float, sigma: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ganeval.collapse.classes import Classes
 from ganeval.collapse.fidelity import Fidelity
-from ganeval.collapse.modes import Mode, power, smallest_class
+from ganeval.collapse.modes import Mode, images_to_see, power, smallest_class
 from ganeval.collapse.similarity import EACH, Similarity, Support
 
 
@@ -71,8 +71,8 @@ def minimum_detectable(
     """The power for a class of median size, the smallest class whose loss is seen, and the largest support.
 
     The support: copies drawn from S images add 1 / S to the rate of near-duplicates; S such that this exceeds what
-    the permutations have 39 times in 40, and the least that counts, by 0.84 standard errors (Poisson): 8 times in 10.
-    Approximate: the test is a maximum of two.
+    the permutations have but for `level` of them, and the least that counts, by 0.84 standard errors (Poisson): 8
+    times in 10. Approximate: the test is a maximum of two.
     """
     fake, real = classes.counts()
     n, m, tests = int(fake.sum()), int(real.sum()), int((fake + real > 0).sum())
@@ -86,22 +86,35 @@ def minimum_detectable(
     b = 2 * q + z * z / pairs
     x = (b + math.sqrt(b * b - 4 * (q * q - z * z * similarity.duplicates_real / pairs))) / 2
     support = int(1 / x)
-    text = (
+    lost = (
         f"a class of {share:.0%} of the real images would be seen missing {10 * seen['dropped']:.0f} times in 10, "
         f"at a quarter of its share {10 * seen['quarter']:.0f}, at half {10 * seen['half']:.0f}; "
         + (f"classes under {smallest:.1%} could be lost unseen; " if smallest else "")
-        + f"copies, if the fakes were drawn from {support:,} images or fewer, 8 times in 10"
     )
+    text = f"copies, if the fakes were drawn from {support:,} images or fewer, 8 times in 10"
+    text = lost + text if tests > 1 else f"no missing mode, for there is one class; {text}"
     return {"class_share": share, "power": seen, "smallest_class": smallest, "support": support, "text": text}
 
 
-def notes(classes: Classes, n: int, m: int, compared: tuple[int, int, int]) -> tuple[str, ...]:
-    """What was left out, and which classes were too small."""
+def notes(classes: Classes, n: int, m: int, compared: tuple[int, int, int], level: float) -> tuple[str, ...]:
+    """What was left out, and what could not be tested: one class alone, classes too small, labels of no real image."""
     said = []
     if compared[0] < n or compared[1] + compared[2] < m:
         said.append(
             f"diversity and realism: {compared[0]} of {n} fakes, {compared[1]} + {compared[2]} of {m} real images"
         )
-    if len(classes.names) > 1 and len(np.unique(classes.real)) == 1:
+    fake, real = classes.counts()
+    if (real > 0).sum() == 1:
         said.append("all real images are of one class: missing modes can't be seen")
+    elif needed := images_to_see(
+        float(np.median(real[real > 0])), fake.sum(), real.sum(), (fake + real > 0).sum(), level
+    ):
+        said.append(
+            f"the loss of a class of median size could not be seen: it takes {math.ceil(needed * n):,} fakes and "
+            f"{math.ceil(needed * m):,} real images"
+        )
+    if classes.how == "labels" and (strange := np.flatnonzero((fake > 0) & (real == 0))).size:
+        said.append(
+            f"{fake[strange].sum()} fakes have a label that no real image has, such as {classes.names[strange[0]]}"
+        )
     return tuple(said)

@@ -2,7 +2,8 @@
 
 python -m tests.benchmarks.calibrate_collapse run digits --draws 400
 python -m tests.benchmarks.calibrate_collapse run mnist --draws 400          (GANEVAL_DATA holds torchvision's files)
-python -m tests.benchmarks.calibrate_collapse run cifar10 --kind nothing     (GANEVAL_DATA holds a zip of its test set)
+python -m tests.benchmarks.calibrate_collapse run cifar10 --draws 400        (GANEVAL_DATA holds a zip of its test set)
+python -m tests.benchmarks.calibrate_collapse looks mnist --runs 200
 python -m tests.benchmarks.calibrate_collapse table
 
 Images are changed before the features are extracted, once a kind. Draws are kept one by one in a JSON-lines file, so
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -27,15 +29,19 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from ganeval.collapse import CollapseReport, collapse_test
+from ganeval.collapse.monitor import CollapseMonitor
 from ganeval.features import extract
 from ganeval.images import open_images
 from ganeval.types import Features
 
 RECORDS = Path(__file__).parent / "calibrate_collapse.jsonl"
 SOURCES = {"digits": "digits:all", "mnist": "mnist:test", "cifar10": "cifar10-jpeg-test.zip"}
-EXTRACTORS = {"digits": "classifier:digits", "mnist": "classifier:mnist", "cifar10": "pixels:16"}
+EXTRACTORS = {"digits": "classifier:digits", "mnist": "classifier:mnist", "cifar10": "classifier:cifar10"}
 N_FAKE, N_REAL = 250, 500
+VERDICTS = ("collapsed", "suspected", "undetermined", "none")
 LOST = 3
+LOOKS = {"real, 10 looks": 1.0, "real, 10 looks, half shared": 0.5}
+"""The share of the images that are new at each look of a CollapseMonitor."""
 
 
 def _noise(x: Tensor, level: float) -> Tensor:
@@ -64,18 +70,26 @@ BAD: dict[str, Callable[[Tensor], Tensor]] = {
     "pure noise": lambda x: torch.rand(x.shape, generator=torch.Generator().manual_seed(0)),
 }
 PLANTED = ("nothing", "no 3", "3 at 0.1", "3 at 0.25", "3 at 0.5", "support 50", "support 200", "shrunk by half")
+PARTLY = ("copies 0.05", "copies 0.1", "copies 0.25", "copies 0.5", "copies 1.0")
+"""This part of the fakes is drawn from COPIED images, the rest are images of their own."""
+COPIED = 20
+
+
+@cache
+def images(name: str) -> tuple[Tensor, Tensor | None, tuple[str, ...]]:
+    """Every image of a data set, uint8 (N, 3, H, W), with labels and class names."""
+    archive = Path(os.environ.get("GANEVAL_DATA", "")) / SOURCES[name]
+    source = open_images(archive if archive.is_file() else SOURCES[name])
+    return torch.stack([source[i].pixels for i in range(len(source))]), source.labels, source.class_names
 
 
 @cache
 def features(name: str, extractor: str, change: str | None = None) -> Features:
     """The features of every image of a data set, after a change."""
-    archive = Path(os.environ.get("GANEVAL_DATA", "")) / SOURCES[name]
-    source = open_images(archive if archive.is_file() else SOURCES[name])
-    pixels = torch.stack([source[i].pixels for i in range(len(source))])
+    pixels, labels, names = images(name)
     if change:
         pixels = (BAD[change](pixels / 255).clamp(0, 1) * 255).round().byte()
-    found = extract(pixels, extractor, cache=False)
-    return replace(found, labels=source.labels, class_names=source.class_names)
+    return replace(extract(pixels, extractor, cache=False), labels=labels, class_names=names)
 
 
 def plant(pool: Features, kind: str, random: np.random.Generator, n: int = N_FAKE) -> Features:
@@ -88,6 +102,9 @@ def plant(pool: Features, kind: str, random: np.random.Generator, n: int = N_FAK
         rows = rows[~lost | (random.random(len(rows)) < share)][:n]
     elif kind.startswith("support"):
         rows = random.choice(rows[: int(kind.split()[-1])], n)
+    elif kind.startswith("copies"):
+        many = round(float(kind.split()[-1]) * n)
+        rows = np.concatenate([random.choice(rows[:COPIED], many), rows[COPIED : COPIED + n - many]])
     fakes = pool[torch.from_numpy(rows[:n])]
     if kind != "shrunk by half":
         return fakes
@@ -102,10 +119,24 @@ def draw(name: str, extractor: str, kind: str, seed: int, n: int = N_FAKE, m: in
     clean = features(name, extractor)
     order = torch.from_numpy(random.permutation(len(clean)))
     pool = features(name, extractor, kind if kind in BAD else None)[order[m:]]
-    fakes = plant(pool, kind if kind in PLANTED else "nothing", random, n)
-    real = clean[order[:m]]
-    # Without the labels, features without logits are tested by k-means.
-    return collapse_test(replace(fakes, labels=None), replace(real, labels=None), seed=seed)
+    fakes = plant(pool, "nothing" if kind in BAD else kind, random, n)
+    return collapse_test(unlabelled(fakes), unlabelled(clean[order[:m]]), seed=seed)
+
+
+def unlabelled(features: Features) -> Features:
+    """Without the labels, features without logits are tested by k-means."""
+    return replace(features, labels=None)
+
+
+def watch(name: str, extractor: str, kind: str, seed: int, n: int = N_FAKE, m: int = N_REAL) -> CollapseMonitor:
+    """A monitor that has taken 10 looks at a healthy generator: real images, of which LOOKS[kind] are new each time."""
+    clean = features(name, extractor)
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(clean)))
+    monitor = CollapseMonitor(unlabelled(clean[order[:m]]), looks=10, seed=seed)
+    for look in range(10):
+        first = m + round(look * n * LOOKS[kind])
+        monitor(unlabelled(clean[order[first : first + n]]), step=look)
+    return monitor
 
 
 @click.group()
@@ -124,18 +155,42 @@ def main() -> None:
 def run(name: str, extractor: str | None, kinds: tuple[str, ...], draws: int, n: int, m: int, records: Path) -> None:
     """Adds draws to the records, up to so many of each kind."""
     extractor = extractor or EXTRACTORS[name]
-    lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
-    for kind in kinds or (*PLANTED, *BAD):
+    for kind in kinds or (*PLANTED, *PARTLY, *BAD):
         case = {"data": name, "extractor": extractor, "n": n, "m": m, "kind": kind}
-        done = {line["seed"] for line in lines if all(line[key] == case[key] for key in case)}
-        for seed in range(draws if kind == "nothing" else draws // 4):
-            if seed not in done:
-                report = draw(name, extractor, kind, seed, n, m)
-                found = {"verdict": report.verdict, "kinds": report.kinds, "p": report.p_value}
-                assert report.similarity is not None
-                found |= {"p_modes": report.p_modes, "p_similarity": report.similarity.p_value}
-                with open(records, "a") as file:
-                    file.write(json.dumps({**case, "seed": seed, **found}) + "\n")
+        for seed in undone(records, case, draws if kind == "nothing" else draws // 4):
+            report = draw(name, extractor, kind, seed, n, m)
+            assert report.similarity is not None
+            found = {"verdict": report.verdict, "kinds": report.kinds, "p": report.p_value}
+            keep(records, {**case, "seed": seed, **found, "p_similarity": report.similarity.p_value})
+
+
+@main.command()
+@click.argument("name", type=click.Choice(sorted(SOURCES)))
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(sorted(LOOKS)), help="default: all")
+@click.option("--runs", default=200)
+@click.option("--records", type=click.Path(path_type=Path), default=RECORDS)
+def looks(name: str, kinds: tuple[str, ...], runs: int, records: Path) -> None:
+    """Adds runs of ten looks at a healthy generator; a run counts by the worst of its verdicts."""
+    for kind in kinds or LOOKS:
+        case = {"data": name, "extractor": EXTRACTORS[name], "n": N_FAKE, "m": N_REAL, "kind": kind}
+        for seed in undone(records, case, runs):
+            history = watch(name, EXTRACTORS[name], kind, seed).history
+            worst = min(history, key=lambda look: VERDICTS.index(look.verdict)).verdict
+            kinds = sorted({k for look in history for k in look.kinds})
+            p = min(look.p_value for look in history if look.p_value is not None)
+            keep(records, {**case, "seed": seed, "verdict": worst, "kinds": kinds, "p": p})
+
+
+def undone(records: Path, case: dict[str, Any], count: int) -> list[int]:
+    """The seeds under `count` that the records lack."""
+    lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
+    done = {line["seed"] for line in lines if all(line[key] == case[key] for key in case)}
+    return [seed for seed in range(count) if seed not in done]
+
+
+def keep(records: Path, line: dict[str, Any]) -> None:
+    with open(records, "a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 @main.command()
@@ -153,12 +208,13 @@ def table(records: Path) -> None:
         verdicts = Counter(line["verdict"] for line in lines)
         kinds = Counter(k for line in lines for k in {"missing" if k in ("dropped", "starved") else k
                                                       for k in line["kinds"]})  # fmt: skip
-        shares = [verdicts[v] for v in ("collapsed", "suspected", "undetermined", "none")]
+        shares = [verdicts[v] for v in VERDICTS]
         shares += [kinds[k] for k in ("missing", "duplicated", "low_diversity")]
-        uniform = f"{kstest([line['p_similarity'] for line in lines], 'uniform').pvalue:.2f}"
-        what = "real" if kind == "nothing" else kind
+        uniform, what = "", kind
+        if kind == "nothing":
+            what, uniform = "real", f"{kstest([line['p_similarity'] for line in lines], 'uniform').pvalue:.2f}"
         cells = [extractor, f"{n} / {m}", what, len(lines), *(f"{x / len(lines):.1%}" for x in shares),
-                 uniform if kind == "nothing" else ""]  # fmt: skip
+                 uniform]  # fmt: skip
         click.echo(f"| {' | '.join(map(str, cells))} |")
 
 
