@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ganeval import cache as caches
+from ganeval.allocator import pages_kept
 from ganeval.distributed import gather, rank, running, share
 from ganeval.errors import BadImageError, GanevalError
 from ganeval.extractors import load_extractor
@@ -186,7 +187,7 @@ def _run(
     readings: list[_Reading] = []
     counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
     bar = tqdm(total=len(images), desc=progress, unit="img", disable=progress is None, leave=False, dynamic_ncols=True)
-    with torch.no_grad(), bar:
+    with torch.no_grad(), pages_kept(), bar:
         waiting = time.perf_counter()
         decode_seconds = 0.0
         for batch in loader:
@@ -243,6 +244,8 @@ def _network_inputs(images: list[Image], extractor: Extractor, device: torch.dev
     by_size: dict[torch.Size, list[int]] = defaultdict(list)
     for i, image in enumerate(images):
         by_size[image.pixels.shape].append(i)
+    if len(by_size) == 1:
+        return extractor.resize(torch.stack([image.pixels for image in images]).to(device))
     inputs: list[Tensor] = [torch.empty(0)] * len(images)
     for members in by_size.values():
         resized = extractor.resize(torch.stack([images[i].pixels for i in members]).to(device))

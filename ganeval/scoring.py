@@ -21,6 +21,7 @@ from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
 from ganeval.judging import judge_collapse, judge_copying, known_estimates
 from ganeval.metrics._moments import Running
+from ganeval.precision import PrecisionEffect, precision_effect
 from ganeval.reference import save_statistics
 from ganeval.report import ExtractorInfo, ScoreReport
 from ganeval.report.gallery import collect
@@ -97,18 +98,20 @@ def score_each(
     fakes = [open_side(source, settings) for source in samples]
     real = None if reference is None else open_side(reference, settings, may_be_statistics=True)
     net, reason = choose_extractor(settings, fakes[0], real)
+    real_images = real
     if real:
         real = extract_side(real, net, settings, "reference")
     learnt = None if train is None else _training_set(train, net, settings)
     reports = []
-    for fake in fakes:
+    for images in fakes:
         began = time.perf_counter()
-        fake = extract_side(fake, net, settings, fake.info.source)
+        fake = extract_side(images, net, settings, images.info.source)
         refuse_mixture(fake, real)
         refuse_mixture(fake, learnt)
         seconds = time.perf_counter() - began
         if rank() == 0 or not settings.distributed:
-            reports.append(_report(fake, real, learnt, net, reason, device, settings, seconds))
+            effect = precision_effect(images, real_images, net, settings)
+            reports.append(_report(fake, real, learnt, net, reason, device, settings, seconds, effect))
     return reports
 
 
@@ -150,6 +153,7 @@ def _report(
     device: torch.device,
     settings: Settings,
     extract_seconds: float,
+    effect: PrecisionEffect | None,
 ) -> ScoreReport:
     features = fake.features
     data = real.data if real and not isinstance(real.data, ImageSet) else None
@@ -200,6 +204,7 @@ def _report(
         verdict,
         copying,
         train.info if train else None,
+        effect,
         gallery=collect(fake, real, train, verdict, copying, settings.seed) if settings.gallery else None,
     )
 

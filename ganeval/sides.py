@@ -127,6 +127,12 @@ def refuse_mixture(fake: Side, real: Side | None) -> None:
             f"the features of {real.info.source} were made by {theirs} and those of {fake.info.source} by {ours}; "
             "make both with one extractor and one precision"
         )
+    precision = ours.rpartition("/")[2]
+    if theirs is None and precision in ("bf16", "fp16"):
+        raise GanevalError(
+            f"{real.info.source} does not say in which precision its features were made, most likely fp32, and "
+            f"{precision} is not compared with it; leave out --precision, or make statistics by `ganeval reference`"
+        )
     width = real.data.mean.shape[0] if isinstance(real.data, Moments) else real.data.pooled.shape[1]
     if width != fake.features.pooled.shape[1]:
         raise GanevalError(

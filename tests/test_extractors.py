@@ -15,10 +15,12 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchvision.models.inception import BasicConv2d
 
 import ganeval
+from ganeval import allocator
 from ganeval.errors import GanevalError
-from ganeval.extractors import Wrapped, load_extractor
+from ganeval.extractors import Wrapped, inception, load_extractor
 from ganeval.extractors.inception import network, resize_tf1
 from ganeval.images import open_images
 from ganeval.registry import EXTRACTORS, ExtractorSpec
@@ -398,3 +400,37 @@ def test_clip_from_a_state_dict(tmp_path: Path) -> None:
 
 def test_open_images_is_what_the_extractors_see() -> None:
     assert torch.equal(open_images(IMAGES)[1].pixels, IMAGES[1])
+
+
+@pytest.mark.parametrize("by_onednn", [True, False])
+def test_a_folded_convolution_is_convolution_normalisation_and_relu(
+    by_onednn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not by_onednn:
+        monkeypatch.setattr(inception, "_fused", lambda: None)
+    torch.manual_seed(0)
+    block = BasicConv2d(8, 16, kernel_size=(3, 1), stride=2, padding=(1, 0)).eval()
+    block.bn.running_mean.normal_()
+    block.bn.running_var.uniform_(0.1, 2)
+    nn.init.normal_(block.bn.weight)
+    nn.init.normal_(block.bn.bias)
+    x = torch.randn(2, 8, 9, 10)
+    with torch.no_grad():
+        whole = copy.deepcopy(block).double()(x.double())
+        folded = inception.Folded(block)(x)
+    assert float(whole.min()) == 0 < float(whole.max())
+    assert torch.allclose(folded.double(), whole, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.skipif(allocator._glibc() is None, reason="the C library is not glibc")
+def test_freed_pages_are_kept_for_the_next_batch_and_then_handed_back() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    size = 200_000_000
+    before = resident()
+    with allocator.pages_kept():
+        batch = torch.ones(size, dtype=torch.uint8)
+        del batch
+        assert resident() > before + 0.9 * size
+    assert resident() < before + 0.1 * size

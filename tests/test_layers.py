@@ -11,10 +11,10 @@ ROOT = Path(ganeval.__file__).parent
 
 # A module may import from its own row and from the rows above it.
 LAYERS = [
-    {"errors", "files", "columns", "datasets", "pages", "distributed"},
+    {"errors", "files", "columns", "datasets", "allocator", "pages", "distributed"},
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
-    {"images", "features", "cache", "reference", "sides", "streaming"},
+    {"images", "features", "cache", "reference", "sides", "streaming", "precision"},
     {"collapse", "memorisation"},
     {"evaluate", "advice", "report", "classes", "judging", "scoring", "leaderboard"},
     {"comparison"},

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganeval.collapse import words
 from ganeval.collapse.classes import Classes, Labels, assign
-from ganeval.collapse.fidelity import Fidelity, judge
+from ganeval.collapse.fidelity import Confidence, Fidelity, judge
 from ganeval.collapse.modes import Mode, ModeCount, count_modes, find_missing
 from ganeval.collapse.report import CollapseReport, Verdict
 from ganeval.collapse.similarity import (
@@ -85,14 +85,10 @@ def collapse_test(
     held, test = real_rows[: len(y) // 2], real_rows[len(y) // 2 :]
     some_fake, some_held, some_test = (rows[:COMPARED] for rows in (fake_rows, held, test))
     similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random, alpha / 2)
-    sure_fake, sure_real = _sure(fake, real, held)
-    fidelity = judge(
-        x[some_fake], y[some_test], y[some_held],
-        None if sure_fake is None else sure_fake[some_fake], None if sure_real is None else sure_real[some_test],
-        random,
-    )  # fmt: skip
+    confidence = _confidence(fake, real, some_fake, some_test, some_held)
+    fidelity = judge(x[some_fake], y[some_test], y[some_held], confidence, random)
     classes = assign(fake, real, labels, held, test, seed)
-    modes = _modes(classes, alpha / 2, fidelity.unreadable)
+    modes = _modes(classes, alpha / 2, fidelity)
     support, nearest = find_twins(x[some_fake], similarity, SHOWN)
     kinds = _kinds(modes, similarity, len(some_fake), alpha / 2)
     verdict, kinds = _verdict(kinds, modes, fidelity, support)
@@ -130,17 +126,17 @@ def _shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
     return canonical[random.permutation(len(rows))]
 
 
-def _sure(fake: Features, real: Features, held: np.ndarray) -> tuple[Tensor | None, Tensor | None]:
-    """Where the classifier is at least as confident as on all but 1% of the held-out real images."""
+def _confidence(
+    fake: Features, real: Features, some_fake: np.ndarray, some_test: np.ndarray, some_held: np.ndarray
+) -> Confidence | None:
     if fake.logits is None or real.logits is None:
-        return None, None
+        return None
     a, b = (f.logits.cpu().double().softmax(1).amax(1) for f in (fake, real) if f.logits is not None)
-    limit = b[held].quantile(0.01)
-    return a >= limit, b >= limit
+    return Confidence(a[some_fake], b[some_test], b[some_held])
 
 
-def _modes(classes: Classes, level: float, unreadable: float) -> tuple[Mode, ...]:
-    modes = find_missing(*classes.counts(), classes.names, level, unreadable)
+def _modes(classes: Classes, level: float, fidelity: Fidelity) -> tuple[Mode, ...]:
+    modes = find_missing(*classes.counts(), classes.names, level, fidelity.unreadable, fidelity.unclear)
     return tuple(
         replace(mode, examples=tuple(classes.real_rows[classes.real == i][:SHOWN].tolist())) if mode.kind else mode
         for i, mode in enumerate(modes)

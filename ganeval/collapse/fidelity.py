@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ class Fidelity:
 
     realistic_*: within the real manifold, and classified with the confidence that all but 1% of real images have.
     precision: within the real manifold alone. unsure: the share under that confidence, None without logits.
+    far, unclear: the share of fakes in excess of what real images have that lie far from real images, and that the
+    classifier is less sure of (`excess`); unclear is 0 without logits.
     """
 
     realistic_fake: float
@@ -29,6 +32,8 @@ class Fidelity:
     floor: float
     precision: float
     unsure: float | None
+    far: float
+    unclear: float
 
     @property
     def low(self) -> bool:
@@ -37,17 +42,39 @@ class Fidelity:
     @property
     def unreadable(self) -> float:
         """The share of fakes, beyond what real images have, whose class says nothing."""
-        return max(0.0, 1 - self.realistic_fake / self.realistic_real) if self.realistic_real else 0.0
+        unreal = max(0.0, 1 - self.realistic_fake / self.realistic_real) if self.realistic_real else 0.0
+        return max(unreal, self.far)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The largest class probability of each fake (N,), real image (M,) and held-out one (H,)."""
+
+    fake: Tensor
+    real: Tensor
+    held_out: Tensor
+
+
+def excess(fake: Tensor, real: Tensor) -> float:
+    """The least share of the fakes (N,) that must be raised so that they are nowhere below the real values (M,).
+
+    Smirnov's one-sided statistic, sup F_fake - F_real, less its median where both come from one distribution,
+    (ln 2 / 2 (1 / N + 1 / M))^(1/2) by his limit; at least 0.
+    """
+    values = torch.cat([fake, real]).sort().values
+    above = [torch.searchsorted(rows.sort().values, values, right=True) / len(rows) for rows in (fake, real)]
+    median = math.sqrt(math.log(2) / 2 * (1 / len(fake) + 1 / len(real)))
+    return max(0.0, float((above[0] - above[1]).max()) - median)
 
 
 def judge(
-    fake: Tensor, real: Tensor, held_out: Tensor, sure_fake: Tensor | None, sure_real: Tensor | None,
-    random: np.random.Generator,
-) -> Fidelity:  # fmt: skip
+    fake: Tensor, real: Tensor, held_out: Tensor, confidence: Confidence | None, random: np.random.Generator
+) -> Fidelity:
     """Precision of the fakes (N, D) and of real images (M, D) against held-out ones, and the floor.
 
     An image is realistic if it lies within the distance from some held-out image to its third neighbour (precision,
-    Kynkäänniemi et al., 2019, arXiv:1904.06991) and the classifier is sure of it (bool (N,), (M,)). Differs from the
+    Kynkäänniemi et al., 2019, arXiv:1904.06991) and the classifier is as sure of it as of all but 1% of the held-out
+    images. Differs from the
     paper: the widest tenth of the radii are cut to the 90% quantile, for all of a heap of noise often lies in the ball
     of one outlier. The floor is the
     1% quantile of the realistic share of HANDFUL real images drawn with replacement. A handful, not N: at large N,
@@ -56,10 +83,14 @@ def judge(
     """
     radii = squared_distances(held_out, held_out).fill_diagonal_(torch.inf).kthvalue(NEIGHBOUR, dim=1).values
     radii = radii.clamp(max=radii.quantile(WIDEST))
-    near, near_real = ((squared_distances(rows, held_out) <= radii).any(1) for rows in (fake, real))
-    good, good_real = near, near_real
-    if sure_fake is not None and sure_real is not None:
-        good, good_real = near & sure_fake, near_real & sure_real
+    to_fake, to_real = (squared_distances(rows, held_out) for rows in (fake, real))
+    near, near_real = ((distances <= radii).any(1) for distances in (to_fake, to_real))
+    good, good_real, unsure, unclear = near, near_real, None, 0.0
+    if confidence:
+        limit = confidence.held_out.quantile(FLOOR)
+        good, good_real = near & (confidence.fake >= limit), near_real & (confidence.real >= limit)
+        unsure = float((confidence.fake < limit).double().mean())
+        unclear = excess(confidence.fake, confidence.real)
     share = float(good_real.double().mean())
     drawn = random.choice(good_real.double().numpy(), (10_000, HANDFUL)).mean(1)
     return Fidelity(
@@ -67,5 +98,7 @@ def judge(
         share,
         max(float(np.quantile(drawn, FLOOR)), LEAST_REALISTIC * share),
         float(near.double().mean()),
-        None if sure_fake is None else float((~sure_fake).double().mean()),
+        unsure,
+        excess(-to_fake.amin(1), -to_real.amin(1)),
+        unclear,
     )

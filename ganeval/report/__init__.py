@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ganeval.collapse import CollapseReport
 from ganeval.evaluate import Scored
 from ganeval.memorisation import MemorisationReport
+from ganeval.precision import PrecisionEffect
 from ganeval.registry import Metric
 from ganeval.sides import SetInfo
 from ganeval.types import LEVEL, Estimate
@@ -55,6 +56,7 @@ class ScoreReport:
     """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well.
 
     collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
+    precision_effect: what bf16 or fp16 did to this run's features, measured on some of its images; None in fp32.
     memorisation: the verdict on copying, likewise, where the training set, `train`, was given.
     gallery: the pictures of `to_html`, None unless asked for; no part of the document.
     """
@@ -73,6 +75,7 @@ class ScoreReport:
     collapse: CollapseReport | None = None
     memorisation: MemorisationReport | None = None
     train: SetInfo | None = None
+    precision_effect: PrecisionEffect | None = None
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
@@ -91,6 +94,7 @@ class ScoreReport:
             "train": self.train and vars(self.train),
             "extractor": vars(self.extractor),
             "metrics": {name: self._line(scored) for name, scored in self.metrics.items()},
+            "precision_effect": self.precision_effect and vars(self.precision_effect),
             "collapse": self.collapse and self.collapse.to_dict(),
             "memorisation": self.memorisation and self.memorisation.to_dict(),
             "skipped": self.skipped,

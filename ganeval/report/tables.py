@@ -90,6 +90,7 @@ def text(reports: Sequence[ScoreReport]) -> str:
     body = blocks(*wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
     notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
     notes += [] if others else [("memorised", copying_in_short(first.memorisation) if first.memorisation else "")]
+    notes += [("precision", str(report.precision_effect)) for report in reports if report.precision_effect]
     notes += [("options", conventions(first))]
     notes += [("images", f"{side}: {treated(counts)}") for side, counts in first.treatments.items() if counts]
     notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in sharing(first.skipped).items()]

@@ -10,26 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
-from ganeval.extractors.inception import network
+from tests.seeded_weights import save_seeded_inception
 
 
 @pytest.fixture(scope="session")
 def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint whose activations keep their scale from layer to layer, so that features differ by image."""
-    random = torch.Generator().manual_seed(0)
-    net = network()
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, generator=random)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1, generator=random)
-            module.running_var.uniform_(0.5, 1.5, generator=random)
-    nn.init.normal_(net.fc.weight, std=0.05, generator=random)
-    path = tmp_path_factory.mktemp("weights") / "random-inception.pth"
-    torch.save(net.state_dict(), path)
-    return path
+    return save_seeded_inception(tmp_path_factory.mktemp("weights") / "random-inception.pth")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,76 @@
+"""What half precision does to a score: a few images through the network both ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ganeval.features import extract
+from ganeval.images import ImageSet
+from ganeval.metrics.frechet import distance
+from ganeval.settings import Settings
+from ganeval.sides import Side
+from ganeval.types import Extractor
+
+AT_MOST, SHARE, AT_LEAST = 100, 1 / 20, 8
+"""Images of each set that are taken, as a number and as a share of the set: the check costs a few percent of a run."""
+
+
+@dataclass(frozen=True)
+class PrecisionEffect:
+    """The same images' features in the precision of the run and in fp32.
+
+    feature_difference: root mean square of the difference, over the standard deviation of the fp32 features across
+    images (root mean square over the columns). distance, distance_fp32: the Fréchet distance between the n_fake and
+    n_real images in each precision, None without images as a reference. Few images make it far larger than the
+    score's own; what counts is how much the two differ.
+    """
+
+    precision: str
+    n_fake: int
+    n_real: int
+    feature_difference: float
+    distance: float | None = None
+    distance_fp32: float | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.precision} moves features by {self.feature_difference:.2%} of their spread"
+        if not (self.distance and self.distance_fp32):
+            return f"{text} ({self.n_fake} images both ways)"
+        change = self.distance / self.distance_fp32 - 1
+        return f"{text}, their distance by {change:+.2%} ({self.n_fake} and {self.n_real} images both ways)"
+
+
+def precision_effect(
+    fake: Side, real: Side | None, net: Extractor | None, settings: Settings
+) -> PrecisionEffect | None:
+    """Extracts some images of each set in both precisions; None in fp32, or where the samples are features already."""
+    if settings.precision == "fp32" or net is None or not isinstance(fake.data, ImageSet):
+        return None
+    sets = [_some(side.data, settings.seed) for side in (fake, real) if side and isinstance(side.data, ImageSet)]
+    half, full = (
+        [
+            extract(
+                images, net, batch_size=settings.batch_size, device=settings.device, precision=precision,
+                workers=settings.workers, skip_bad=settings.skip_bad, cache=settings.cache,
+            ).pooled
+            for images in sets
+        ]
+        for precision in (settings.precision, "fp32")
+    )  # fmt: skip
+    spread = full[0].double().std(0).square().mean().sqrt()
+    effect = PrecisionEffect(
+        settings.precision,
+        len(full[0]),
+        len(full[1]) if len(full) > 1 else 0,
+        float((half[0].double() - full[0].double()).square().mean().sqrt() / spread),
+    )
+    if len(sets) == 1:
+        return effect
+    return replace(effect, distance=distance(*half), distance_fp32=distance(*full))
+
+
+def _some(images: ImageSet, seed: int) -> ImageSet:
+    k = min(len(images), max(AT_LEAST, min(AT_MOST, int(SHARE * len(images)))))
+    return images.subset(sorted(np.random.RandomState(seed).permutation(len(images))[:k].tolist()))

@@ -1,0 +1,181 @@
+"""docs/performance.md from the records of `end_to_end` and `growth`.
+
+python -m tests.benchmarks.performance [--check]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ganeval.files import write_result
+from tests.benchmarks.growth import PEER as FIDELITY
+from tests.benchmarks.growth import exponent
+from tests.benchmarks.packages import FLOP_PER_IMAGE, LIMITS, PACKAGES
+
+RECORDS = Path(__file__).parent / "records"
+PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+PEER = {
+    "ganeval, inception-pytorch": "pytorch-fid",
+    "ganeval, inception": "torch-fidelity",
+    "ganeval, inception-clean": "clean-fid",
+    "ganeval, inception, bf16": "torch-fidelity",
+}
+PEERS = ("pytorch-fid", "torch-fidelity", "torchmetrics, antialias=False", "clean-fid")
+INTRODUCTION = """# Performance
+
+This page is made from the records in `tests/benchmarks/records/` by `python -m tests.benchmarks.performance`; each
+table names the command that made its record, so that you can make it on your own machine.
+
+CPU seconds are user and system time of the process together. They count work, not waiting, so they compare on a
+machine that does other things too, though less exactly than on an idle one: the load is given. Every package reads
+the same files and the same weights, drawn with a seed (the published ones are a download, and cost the same), in a
+fresh process, in turn. Imports come before the clock; loading the weights, decoding, resizing, the network and the
+distance after it.
+"""
+CLEAN = "clean-fid's own network is a download; the same network in plain PyTorch takes its place."
+DIGITS = (
+    "Where n is below the 2,048 features, the peers' distances lose digits and ganeval's does not "
+    "(`tests/parity/test_metrics_peers.py`).\n"
+)
+SOURCES = {"cifar10": "32-pixel PNG of CIFAR-10", "photos": "photographs (JPEG of different sizes)"}
+WHAT_FAILED = "A row without numbers was not measured."
+
+
+def page() -> str:
+    """The whole page; no record, no table."""
+    parts = [INTRODUCTION]
+    for name in SOURCES:
+        if record := _record(name):
+            parts += end_to_end(record, _record(f"{name}-few"))
+    if record := _record("growth"):
+        parts += growth(record)
+    return "\n".join(parts) + "\n"
+
+
+def _record(name: str) -> dict[str, Any] | None:
+    path = RECORDS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _runs(record: dict[str, Any] | None) -> dict[str, list[dict[str, Any]]]:
+    runs: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in record["runs"] if record else []:
+        if "value" in run:
+            runs[run["package"]].append(run)
+    return runs
+
+
+def _spent(runs: list[dict[str, Any]]) -> float:
+    return median(run["user"] + run["system"] for run in runs)
+
+
+def end_to_end(record: dict[str, Any], few: dict[str, Any] | None) -> Iterator[str]:
+    """few: the same with a few images, whose cost is what does not grow with n: the weights and the distance."""
+    runs, fixed = _runs(record), _runs(few)
+    n, name = record["n"], record["images"]
+    yield f"## FID of {n} and {n} {SOURCES[name]}\n"
+    yield machine(record, [run["load"] for run in record["runs"]])
+    yield f"`python -m tests.benchmarks.end_to_end {name} --n {n} --repeats 3 " \
+          f"-o tests/benchmarks/records/{name}.json`\n"  # fmt: skip
+    rate = {package: 2 * n / _spent(runs[package]) for package in runs}
+    more = {package: 2 * (n - few["n"]) / (_spent(runs[package]) - _spent(fixed[package]))
+            for package in runs if few and package in fixed}  # fmt: skip
+    yield "| package | runs | images / CPU s | further images / CPU s | system time | wall s | peak GB | FID " \
+          "| FID / its peer's - 1 |"  # fmt: skip
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for package in PACKAGES:
+        if not (done := runs.get(package)):
+            yield f"| {package} | 0 | | | | | | | |"
+            continue
+        share = median(run["system"] / (run["user"] + run["system"]) for run in done)
+        value, peer = done[0]["value"], runs.get(PEER.get(package, ""))
+        cells = (
+            package, str(len(done)), f"{rate[package]:.1f}", f"{more[package]:.1f}" if package in more else "",
+            f"{share:.0%}", f"{median(r['wall'] for r in done):.0f}",
+            f"{median(run['peak_mb'] for run in done) / 1024:.2f}", f"{value:.6f}",
+            f"{value / peer[0]['value'] - 1:+.1e}" if peer else "",
+        )  # fmt: skip
+        yield f"| {' | '.join(cells)} |"
+    yield f"\n{WHAT_FAILED} {CLEAN}\n"
+    if few:
+        yield f"Further images: the images beyond {2 * few['n']} over the CPU time beyond that of {2 * few['n']}, " \
+              "which leaves out the weights and the distance; it is what counts where n is large.\n"  # fmt: skip
+    for what, rates in (("Images", rate), ("Further images", more)):
+        peers = [rates[package] for package in PEERS if package in rates]
+        said = [f"{package}: {rates[package] / max(peers):.1f} times" for package in PEER if package in rates and peers]
+        if said:
+            yield f"{what} a CPU second over those of the fastest peer ({max(peers):.1f}): {'; '.join(said)}.\n"
+    yield DIGITS
+    exact, ours = (
+        runs.get(name) for name in ("pytorch-fid's features, ganeval's distance", "ganeval, inception-pytorch")
+    )
+    if exact and ours:
+        yield f"From pytorch-fid's features and from ganeval's own, ganeval's distance differs by " \
+              f"{abs(ours[0]['value'] / exact[0]['value'] - 1):.0e} of itself.\n"  # fmt: skip
+    yield from limits(runs)
+
+
+def limits(runs: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """How near the network alone comes to a matrix product of the same number of operations."""
+    best = {name: max(run["value"] for run in runs[name]) for name in LIMITS if runs.get(name)}
+    for precision, dtype in (("fp32", "float32"), ("bf16", "bfloat16")):
+        forward, product = best.get(f"forward {precision}"), best.get(f"gemm {dtype}")
+        if forward and product:
+            ceiling = product * 1e9 / FLOP_PER_IMAGE
+            yield (
+                f"In {precision} the network alone, 16 images at a time, does {forward:.1f} images a CPU second; its "
+                f"{FLOP_PER_IMAGE / 1e9:.2f} GFLOP at the speed of the best matrix product found "
+                f"({product:.0f} GFLOP/s) would be {ceiling:.1f}: {forward / ceiling:.0%}.\n"
+            )
+
+
+def growth(record: dict[str, Any]) -> Iterator[str]:
+    sizes = sorted(int(n) for n in record["sizes"])
+    yield f"## Growth with n, {record['dim']} features\n"
+    yield machine(record, record["load"])
+    yield f"`python -m tests.benchmarks.growth {' '.join(f'--n {n}' for n in sizes)} " \
+          "-o tests/benchmarks/records/growth.json`\n"  # fmt: skip
+    yield f"CPU seconds for all the named metrics together. An empty cell would have cost more than " \
+          f"{record['limit']:.0f} CPU seconds, or the time did not suffice: not measured.\n"  # fmt: skip
+    yield f"| metrics | {' | '.join(f'n = {n:,}' for n in sizes)} | exponent |"
+    yield f"|---|{'---:|' * (len(sizes) + 1)}"
+    for names, found in record["seconds"].items():
+        seconds = {int(n): value for n, value in found.items()}
+        slope = exponent(seconds)
+        cells = [f"{seconds[n]:.2f}" if n in seconds else "" for n in sizes]
+        yield f"| {names} | {' | '.join(cells)} | {'' if slope is None else f'{slope:.1f}'} |"
+    ours = {n: [found.get(str(n)) for names, found in record["seconds"].items() if names != FIDELITY] for n in sizes}
+    sums = [f"{sum(times):.2f}" if None not in times else "" for times in ours.values()]
+    yield f"| all of ganeval's | {' | '.join(sums)} | |"
+    peaks = [f"{mb / 1024:.2f} GB at n = {int(n):,}" for n, mb in record["peak_mb"].items()]
+    if peaks:
+        yield f"\nPeak memory of the process up to then, features and logits of both sets included: {'; '.join(peaks)}."
+
+
+def machine(record: dict[str, Any], load: list[float]) -> str:
+    found = record["machine"]
+    libraries = ", ".join(f"{name} {version}" for name, version in record["versions"].items() if version != "absent")
+    loads = f"; load average {min(load):.0f} to {max(load):.0f}" if load else ""
+    return (
+        f"{found['cpu']} ({', '.join(found['instructions'])}), {found['cores']} cores, {found['threads']} thread(s) "
+        f"used{loads}. {libraries}.\n"
+    )
+
+
+def main() -> None:
+    """Writes the page; with --check, exits 1 where it is not what the records say."""
+    text = page()
+    if "--check" not in sys.argv[1:]:
+        write_result(PAGE, text.encode())
+    elif PAGE.read_text() != text:
+        sys.exit(f"{PAGE.name} is not what the records say; run python -m tests.benchmarks.performance")
+
+
+if __name__ == "__main__":
+    main()
