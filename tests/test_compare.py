@@ -337,8 +337,9 @@ def sets(tmp_path: Path) -> list[str]:
     return [folder(tmp_path / name, images) for name, images in zip("abr", pixels, strict=True)]
 
 
-def test_the_command_prints_the_table_and_the_sentence(sets: list[str]) -> None:
-    a, b, real = sets
+def test_the_command_prints_the_table_and_the_sentence(sets: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(sets[0]).parent)
+    a, b, real = (Path(folder).name for folder in sets)
     run = CliRunner().invoke(cli, ["compare", a, b, "--ref", real, "--extractor", "pixels:4"])
     assert run.exit_code == 0, run.output
     assert max(map(len, run.stdout.splitlines())) <= 80

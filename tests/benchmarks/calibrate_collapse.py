@@ -39,7 +39,6 @@ SOURCES = {"digits": "digits:all", "mnist": "mnist:test", "cifar10": "cifar10-jp
 EXTRACTORS = {"digits": "classifier:digits", "mnist": "classifier:mnist", "cifar10": "classifier:cifar10"}
 N_FAKE, N_REAL = 250, 500
 VERDICTS = ("collapsed", "suspected", "undetermined", "none")
-LOST = 3
 LOOKS = {"real, 10 looks": 1.0, "real, 10 looks, half shared": 0.5}
 """The share of the images that are new at each look of a CollapseMonitor."""
 
@@ -96,9 +95,9 @@ def plant(pool: Features, kind: str, random: np.random.Generator, n: int = N_FAK
     """n fakes made of a shuffled pool of features, without replacement but for a small support."""
     assert pool.labels is not None
     rows = np.arange(len(pool))
-    lost = pool.labels.numpy() == LOST
-    if kind.startswith(f"{LOST} at") or kind == f"no {LOST}":
-        share = 0.0 if kind.startswith("no") else float(kind.split()[-1])
+    if kind.startswith("no ") or " at " in kind:
+        lost = pool.labels.numpy() == int(kind.split()[1 if kind.startswith("no ") else 0])
+        share = 0.0 if kind.startswith("no ") else float(kind.split()[-1])
         rows = rows[~lost | (random.random(len(rows)) < share)][:n]
     elif kind.startswith("support"):
         rows = random.choice(rows[: int(kind.split()[-1])], n)
