@@ -38,7 +38,7 @@ def workers(backend: str, jobs: int, address: str | None) -> Iterator[Literal["g
             from ray.util.joblib import register_ray
         except ImportError:
             raise GanevalError("--backend ray needs its package: pip install 'ganeval[ray]'") from None
-        ray.init(address=address, **({} if address else {"num_cpus": jobs}))
+        ray.init(address=address, num_cpus=None if address else jobs)
         register_ray()
         try:
             with joblib.parallel_config(backend="ray", n_jobs=jobs):
