@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganeval.cli.options import draw_options, settings_options
+from ganeval.cli.options import METRICS, draw_options, settings_options
 from ganeval.terminal import complain
 
 if TYPE_CHECKING:
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 @click.option("--ref", "reference", required=True, metavar="REF", help="Real images, or a data set name.")
 @click.option("--train", metavar="TRAIN", help="The training images; without it, held-out reference images play them.")
 @click.option("--samples", metavar="FAKES", help="Generated images; without it, draws from a Gaussian in pixels.")
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME[:option=value,...]",
-    help="Repeatable; without it, all that apply run. See `ganeval list metrics`.",
-)
+@METRICS
 @click.option(
     "--experiment", "experiments", multiple=True, metavar="NAME",
     help="Repeatable; without it all: mixing, collapse, dropping, overfit, noise, blur, jpeg, shift, rotation, size.",

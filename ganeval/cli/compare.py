@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganeval.cli.options import draw_options, settings_options
+from ganeval.cli.options import FORMAT, METRICS, OUTPUT, draw_options, settings_options
 from ganeval.cli.output import form_of, json_of, publish
 from ganeval.terminal import complain
 
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--ref", "reference", required=True, metavar="REF", help="Real images, a data set name, or a statistics .npz."
 )
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME[:option=value,...]",
-    help="Repeatable; without it, all that can be compared are. See `ganeval list metrics`.",
-)
+@METRICS
 @settings_options
 @draw_options
 @click.option("--paired", is_flag=True, help="Image i of A, by file name, belongs to image i of B: one latent, say.")
@@ -36,13 +30,8 @@ if TYPE_CHECKING:
     "--alpha", type=float, default=0.05, show_default=True,
     help="The chance of finding any difference where there is none.",
 )  # fmt: skip
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "md", "tex"]),
-    help="Default: by the ending of -o, else table.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE.")
+@FORMAT
+@OUTPUT
 def compare(
     a: str, b: str, reference: str, metrics: tuple[str, ...], settings: Settings, n: int | None, seed: int,
     paired: bool, alpha: float, form: str | None, output: Path | None, quiet: bool,

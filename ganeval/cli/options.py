@@ -15,6 +15,22 @@ from ganeval.settings import Settings
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA."
 )
+METRICS = click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME[:option=value,...]",
+    help="Repeatable; without it, all that apply run. See `ganeval list metrics`.",
+)
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "md", "tex"]),
+    help="Default: by the ending of -o, else table.",
+)
+OUTPUT = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE."
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings.")
 
 

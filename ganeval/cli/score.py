@@ -14,7 +14,7 @@ import click
 
 from ganeval import distributed
 from ganeval.cli.collapse import exit_status
-from ganeval.cli.options import draw_options, settings_options
+from ganeval.cli.options import FORMAT, METRICS, OUTPUT, draw_options, settings_options
 from ganeval.cli.output import form_of, json_of, publish
 from ganeval.errors import GanevalError
 from ganeval.terminal import complain
@@ -32,24 +32,13 @@ GATE_FAILED = 1
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
 @click.option("--train", metavar="TRAINSET", help="What the model was trained on: does it copy? REF must be held out.")
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME[:option=value,...]",
-    help="Repeatable; without it, all that apply run. See `ganeval list metrics`.",
-)
+@METRICS
 @settings_options
 @draw_options
 @click.option("--gpus", type=click.IntRange(min=2), metavar="N", help="Share the extraction among N processes.")
 @click.option("--by-class", is_flag=True, help="Also score each class apart.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "md", "tex"]),
-    help="Default: by the ending of -o, else table.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE.")
+@FORMAT
+@OUTPUT
 @click.option(
     "--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write one page with verdicts and pictures."
 )

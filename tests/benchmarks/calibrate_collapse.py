@@ -12,14 +12,12 @@ a run that was stopped goes on where it was.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -33,6 +31,7 @@ from ganeval.collapse.monitor import CollapseMonitor
 from ganeval.features import extract
 from ganeval.images import open_images
 from ganeval.types import Features
+from tests.benchmarks.draws import keep, read, undone
 
 RECORDS = Path(__file__).parent / "calibrate_collapse.jsonl"
 SOURCES = {"digits": "digits:all", "mnist": "mnist:test", "cifar10": "cifar10-jpeg-test.zip"}
@@ -180,24 +179,12 @@ def looks(name: str, kinds: tuple[str, ...], runs: int, records: Path) -> None:
             keep(records, {**case, "seed": seed, "verdict": worst, "kinds": kinds, "p": p})
 
 
-def undone(records: Path, case: dict[str, Any], count: int) -> list[int]:
-    """The seeds under `count` that the records lack."""
-    lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
-    done = {line["seed"] for line in lines if all(line[key] == case[key] for key in case)}
-    return [seed for seed in range(count) if seed not in done]
-
-
-def keep(records: Path, line: dict[str, Any]) -> None:
-    with open(records, "a") as file:
-        file.write(json.dumps(line) + "\n")
-
-
 @main.command()
 @click.option("--records", type=click.Path(path_type=Path), default=RECORDS)
 def table(records: Path) -> None:
     """Prints the records as a Markdown table."""
     cases: dict[tuple, list[dict]] = {}
-    for line in map(json.loads, records.read_text().splitlines()):
+    for line in read(records):
         key = (line["data"], line["extractor"], line["n"], line["m"])
         cases.setdefault((*key, line["kind"]), []).append(line)
     head = ("features", "fake / real", "fakes are", "draws", "collapsed", "suspected", "undetermined", "none",

@@ -10,7 +10,6 @@ Draws are kept one by one in a JSON-lines file, so a run that was stopped goes o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from ganeval import ComparisonReport, Features, compare, extract
 from ganeval.images import open_images
+from tests.benchmarks.draws import keep, read, undone
 
 RECORDS = Path(__file__).parent / "calibrate_compare.jsonl"
 EXTRACTORS = {"digits": ("digits:all", "classifier:digits"), "mnist": ("mnist:test", "classifier:mnist")}
@@ -104,18 +104,14 @@ def main() -> None:
 @click.option("--records", type=click.Path(path_type=Path), default=RECORDS)
 def run(name: str, kinds: tuple[str, ...], draws: int, n: int, m: int, records: Path) -> None:
     """Adds draws of digits, mnist or gauss<dimensions> to the records, up to so many of each kind."""
-    lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
     of_its_own = ("nothing", *list(NULLS)[2:]) if name.startswith("gauss") else (*list(NULLS)[:2], *POWER)
     for kind in kinds or of_its_own:
         case = {"data": name, "n": n, "m": m, "kind": kind}
-        done = {line["seed"] for line in lines if all(line[key] == case[key] for key in case)}
-        for seed in range(draws if kind in NULLS else draws // 4):
-            if seed not in done:
-                report = draw(name, kind, seed, n, m)
-                found = {m: [round(line.difference.p_value, 5), round(line.p_holm, 5), line.better]
-                         for m, line in report.metrics.items()}  # fmt: skip
-                with open(records, "a") as file:
-                    file.write(json.dumps({**case, "seed": seed, "metrics": found}) + "\n")
+        for seed in undone(records, case, draws if kind in NULLS else draws // 4):
+            report = draw(name, kind, seed, n, m)
+            found = {name: [round(line.difference.p_value, 5), round(line.p_holm, 5), line.better]
+                     for name, line in report.metrics.items()}  # fmt: skip
+            keep(records, {**case, "seed": seed, "metrics": found})
 
 
 @main.command()
@@ -123,7 +119,7 @@ def run(name: str, kinds: tuple[str, ...], draws: int, n: int, m: int, records: 
 def table(records: Path) -> None:
     """Prints the records as Markdown tables: of all metrics together, of each where nothing differs, and the power."""
     cases: dict[tuple, list[dict]] = {}
-    for line in map(json.loads, records.read_text().splitlines()):
+    for line in read(records):
         cases.setdefault((line["data"], line["n"], line["m"], line["kind"]), []).append(line["metrics"])
     nulls = {case: lines for case, lines in cases.items() if case[3] in NULLS}
     power = {case: lines for case, lines in cases.items() if case[3] not in NULLS}

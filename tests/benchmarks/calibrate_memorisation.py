@@ -14,7 +14,6 @@ one by one in a JSON-lines file, so a run that was stopped goes on where it was.
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from ganeval.images import open_images
 from ganeval.memorisation import MemorisationReport, memorisation_test
 from ganeval.scoring import Settings, score_each
 from ganeval.types import Features
+from tests.benchmarks.draws import keep, read, undone
 
 RECORDS = Path(__file__).parent / "calibrate_memorisation.jsonl"
 TRAIN = 5000
@@ -167,18 +167,13 @@ def run(
 ) -> None:
     """Adds draws to the records, up to so many of each kind."""
     extractor, n, m = extractor or EXTRACTORS[name], n or N_FAKE[name], m or N_REAL[name]
-    lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
     for kind in kinds or [kind for kind in KINDS if kind != (TOO_FEW_DIGITS if name == "digits" else ONLY_DIGITS)]:
         case = {"data": name, "extractor": extractor, "n": n, "m": m, "kind": kind}
-        done = {line["seed"] for line in lines if all(line[key] == case[key] for key in case)}
-        for seed in range(draws if kind == "real" else draws // 10):
-            if seed not in done:
-                report = draw(name, extractor, kind, seed, n, m)
-                found = {"verdict": report.verdict, "p": report.p_value, "share": report.copies.share}
-                found |= {"interval": report.copies.interval, "authenticity": report.authenticity.value}
-                found |= {"ct": report.ct and report.ct.value}
-                with open(records, "a") as file:
-                    file.write(json.dumps({**case, "seed": seed, **found}) + "\n")
+        for seed in undone(records, case, draws if kind == "real" else draws // 10):
+            report = draw(name, extractor, kind, seed, n, m)
+            found = {"verdict": report.verdict, "p": report.p_value, "share": report.copies.share}
+            found |= {"interval": report.copies.interval, "authenticity": report.authenticity.value}
+            keep(records, {**case, "seed": seed, **found, "ct": report.ct and report.ct.value})
 
 
 @main.command()
@@ -186,7 +181,7 @@ def run(
 def table(records: Path) -> None:
     """Prints the records as a Markdown table."""
     cases: dict[tuple, list[dict]] = {}
-    for line in map(json.loads, records.read_text().splitlines()):
+    for line in read(records):
         cases.setdefault((line["data"], line["extractor"], line["n"], line["m"], line["kind"]), []).append(line)
     head = ("data", "features", "fake / held out", "fakes are", "draws", "copying", "suspected", "none", "p <= 0.05",
             "share of copies", "authenticity", "C_T")  # fmt: skip

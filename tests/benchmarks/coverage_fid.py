@@ -8,7 +8,6 @@ Draws are kept one by one in a JSON-lines file, so a run that was stopped goes o
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ganeval.metrics import fid, fid_debiased
+from tests.benchmarks.draws import keep, read, undone
 
 RECORDS = Path(__file__).parent / "coverage_fid.jsonl"
 ANGLE = 0.3
@@ -98,13 +98,8 @@ def run(dim: int, n: int, tails: str, effect: float, draws: int, records: Path) 
     """Adds draws to the records, up to so many for these populations."""
     population = Population(dim, effect)
     case = {"dim": dim, "n": n, "tails": tails, "effect": effect}
-    lines = [json.loads(line) for line in records.read_text().splitlines()] if records.exists() else []
-    done = {line["seed"] for line in lines if all(line[key] == case[key] for key in case)}
-    for seed in range(draws):
-        if seed not in done:
-            line = {**case, "seed": seed, "true": population.distance(), **one(population, n, tails, seed)}
-            with open(records, "a") as file:
-                file.write(json.dumps(line) + "\n")
+    for seed in undone(records, case, draws):
+        keep(records, {**case, "seed": seed, "true": population.distance(), **one(population, n, tails, seed)})
 
 
 @main.command()
@@ -112,7 +107,7 @@ def run(dim: int, n: int, tails: str, effect: float, draws: int, records: Path) 
 def table(records: Path) -> None:
     """Prints the records as a Markdown table."""
     cases: dict[tuple, list[dict]] = {}
-    for line in map(json.loads, records.read_text().splitlines()):
+    for line in read(records):
         cases.setdefault((line["dim"], line["n"], line["tails"], line["effect"]), []).append(line)
     head = (
         "D",
