@@ -124,6 +124,7 @@ def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
         *(_source("training set", report.train) if report.train else ()),
         ("extractor", f"{extractor.name} ({extractor.reason})"), ("fingerprint", extractor.fingerprint),
         ("features", f"{extractor.dim:,}"), ("weights, sha256", weights), ("precision", extractor.precision),
+        ("its effect here", report.precision_effect and str(report.precision_effect)),
         ("options", conventions(report)), ("seed", str(report.seed)),
         *((f"images, {side}", treated(counts)) for side, counts in report.treatments.items() if counts),
         *report.environment.items(),
