@@ -390,4 +390,5 @@ def test_false_alarms_and_power_on_real_data(name: str, data_root: Path, monkeyp
     monkeypatch.setenv("GANEVAL_DATA", str(data_root))
     assert verdicts(name, "real", 100).count("none") >= 100 * 0.95 - 2 * math.sqrt(100 * 0.05 * 0.95)
     for kind in ("5% exact", "5% JPEG 90", "5% JPEG 75"):
-        assert verdicts(name, kind, 10).count("copying") >= 9, kind
+        # The 40 draws of the page's table: it says 92.5% to 100%.
+        assert verdicts(name, kind, 40).count("copying") >= 40 * 0.9, kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -33,6 +34,10 @@ def workers(backend: str, jobs: int, address: str | None) -> Iterator[Literal["g
         with Client(address, **own), joblib.parallel_config(backend="dask"):
             yield "generator_unordered"
     elif backend == "ray":
+        if not address:
+            # Under `uv run`, Ray would make an environment of its own for each worker, which lacks the extras of this
+            # one. Workers on this machine take the environment that they are started from. Ray reads it on import.
+            os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             import ray
             from ray.util.joblib import register_ray
