@@ -17,8 +17,8 @@ from ganeval.classes import score_classes, small_classes
 from ganeval.distributed import gather, rank
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Requests, plan, run
-from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
+from ganeval.inference import pick_device
 from ganeval.judging import judge_collapse, judge_copying, known_estimates
 from ganeval.metrics._moments import Running
 from ganeval.precision import PrecisionEffect, precision_effect

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganeval.distributed import gather
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
-from ganeval.features import pick_device
+from ganeval.inference import pick_device
 from ganeval.metrics._inputs import Array, matrix
 from ganeval.metrics._moments import Running
 from ganeval.metrics.frechet import distance

@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "files", "columns", "datasets", "allocator", "pages", "distributed"},
     {"types", "registry", "intervals", "settings"},
     {"metrics", "extractors", "weights"},
-    {"images", "features", "cache", "reference", "sides", "streaming", "precision"},
+    {"images", "features", "inference", "cache", "reference", "sides", "streaming", "precision"},
     {"collapse", "memorisation"},
     {"evaluate", "advice", "report", "classes", "judging", "scoring", "leaderboard"},
     {"comparison"},

@@ -18,8 +18,8 @@ from ganeval.auditing.report import AuditReport
 from ganeval.auditing.verdicts import Curve
 from ganeval.errors import GanevalError, unknown
 from ganeval.evaluate import Plan, Requests, plan, run
-from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
+from ganeval.inference import pick_device
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment

@@ -18,8 +18,8 @@ from ganeval.comparison.neighbours import by_jackknife
 from ganeval.comparison.report import Compared, ComparisonReport
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan
-from ganeval.features import pick_device
 from ganeval.images import ImageSet, Source
+from ganeval.inference import pick_device
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment

@@ -140,13 +140,13 @@ def forward(precision: str) -> Callable[..., Run]:
 
         from ganeval.allocator import pages_kept
         from ganeval.extractors import load_extractor
-        from ganeval.features import _precision
+        from ganeval.inference import in_precision
 
         net = load_extractor("inception", weights=Path(weights))
         inputs = torch.rand(16, 3, 299, 299) * 2 - 1
 
         def run() -> float:
-            with torch.no_grad(), pages_kept(), _precision(torch.device("cpu"), precision):
+            with torch.no_grad(), pages_kept(), in_precision(torch.device("cpu"), precision):
                 return 16 / _best(lambda: net(inputs))
 
         return run
