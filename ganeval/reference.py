@@ -54,7 +54,7 @@ def write_statistics(
 ) -> Moments:  # fmt: skip
     """Writes the statistics of features (n, D) that come a part at a time, and returns them.
 
-    They are summed in float64 in memory of O(D^2); how rows are cut into parts moves no more than the last digits.
+    Each part's are those of `ganeval.metrics`, added in float64 in memory of O(D^2).
     keep: how many rows will come, to keep them in the file too; None keeps none.
     shared: each rank of torch.distributed gives parts of its own, perhaps none; all get the moments of all rows, added
     in the order of ranks, and the first writes.
@@ -94,8 +94,8 @@ def _kept(parts: Iterable[Tensor], archive: zipfile.ZipFile, n: int) -> Iterator
         for i, part in enumerate(parts):
             if i == 0:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (n, part.shape[1])}
-                np.lib.format.write_array_header_1_0(file, header)  # type: ignore[arg-type]
-            file.write(memoryview(part.numpy().astype("<f4", copy=False)).cast("B"))
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(part.numpy().astype("<f4").tobytes())
             yield part
 
 
@@ -104,7 +104,7 @@ def _moments(parts: Iterable[Tensor], shared: bool) -> Moments:
     failure: GanevalError | None = None
     try:
         for part in parts:
-            total = _sum(total, Running.of(part.double()))
+            total = _sum(total, Running.of(part))
     except GanevalError as error:
         failure = error
     if shared:

@@ -30,8 +30,9 @@ from ganeval.settings import Precision, Settings
 from ganeval.sides import SetInfo, Side, choose_extractor, extract_side, open_side, refuse_mixture
 from ganeval.types import Extractor, Features, Moments
 
-PART = 20_000
-"""Images whose features `make_reference` holds at a time: 160 MB of Inception's, and as much again in float64."""
+PART = 4096
+"""Images whose features `make_reference` holds at a time, and what it deals to ranks: whole, so that their number moves
+nothing but the order of a few sums in float64."""
 
 
 def score(
@@ -133,7 +134,8 @@ def make_reference(
 
     Memory holds the features of PART images at a time; they are in the cache as each part ends, so that a run that was
     stopped goes on from there. With `settings.distributed` each rank reads its share of the images, and sends moments.
-    keep_features: writes every row to the file too. Raises GanevalError where it goes with skipped images or ranks.
+    keep_features: writes every row to the file too, in the order of the images' content within each part.
+    Raises GanevalError for no image, one that can't be read, and features to be kept of ranks or with skipped images.
     """
     images = open_images(source, data_root=settings.data_root)
     if keep_features and (settings.skip_bad or settings.distributed):
@@ -143,13 +145,11 @@ def make_reference(
     net, _ = choose_extractor(settings, side, None)
     assert net is not None, "images always need one"
     if settings.distributed:
-        side = replace(side, data=images.subset(share(len(images), settings.batch_size)))
-    # Whole batches: those of one process, whatever the number of ranks.
-    parts = side.parts(max(1, PART // settings.batch_size) * settings.batch_size)
+        side = replace(side, data=images.subset(share(len(images), PART)))
+    parts = side.parts(PART)
     alone = replace(settings, distributed=False)
     features = (
-        extract_side(part, net, alone, f"reference {i}/{len(parts)}", by_content=False).features.pooled
-        for i, part in enumerate(parts, 1)
+        extract_side(part, net, alone, f"reference {i}/{len(parts)}").features.pooled for i, part in enumerate(parts, 1)
     )
     return write_statistics(
         path, features, full_fingerprint(net, settings.precision), net.name,
