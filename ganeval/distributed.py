@@ -6,6 +6,7 @@ group that is running already).
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import socket
@@ -39,7 +40,16 @@ def join() -> bool:
 
     if not dist.is_initialized():
         dist.init_process_group("gloo", timeout=PATIENCE)
+        atexit.register(_leave)
     return True
+
+
+def _leave() -> None:
+    """Left to the interpreter's end, gloo's threads now and then abort a process that has done its work."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def running() -> bool:
