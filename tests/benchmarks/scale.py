@@ -142,8 +142,8 @@ def main(rows: int, n: int, dim: int, keep: bool, output: Path | None, step: tup
             )  # fmt: skip
             record["steps"][name] = json.loads(done.stdout)
             click.echo(f"{name}: {done.stdout.strip()}", err=True)
-    if output:
-        write_result(output, json.dumps(record, indent=1).encode() + b"\n")
+            if output:
+                write_result(output, json.dumps(record, indent=1).encode() + b"\n")
 
 
 if __name__ == "__main__":
