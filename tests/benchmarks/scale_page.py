@@ -38,8 +38,8 @@ def scale(record: dict[str, Any], machine: str, rate: float | None) -> Iterator[
         f"{stream['file_gb']:.2f} GB. The means and covariances found are {stream['rms_z_mean']:.3f} and "
         f"{stream['rms_z_cov']:.3f} standard errors from those of the distribution (root mean square; 1 is what "
         f"sampling alone gives). Of {two['rows']:,} rows the covariance differs from that in two passes of float64 by "
-        f"{two['difference']:.0e} of its largest entry. The distance of the samples' distribution "
-        f"from the file's moments is {score['exact']:.5f}; `fid_debiased` found {value:.5f} with a standard error of {error:.5f}.\n"
+        f"{two['difference']:.0e} of its largest entry. The distance of the samples' distribution from the file's "
+        f"moments is {score['exact']:.5f}; `fid_debiased` found {value:.5f} with a standard error of {error:.5f}.\n"
     )
     yield from arithmetic(rows / stream["cpu"], dim, rate, record["machine"]["cores"])
 
