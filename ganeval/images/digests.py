@@ -71,29 +71,28 @@ class Memo:
         return [self.known[names[i]] for i in rows]
 
     def _made(
-        self, kept: dict[str, list], names: Sequence[str], rows: Sequence[int], make: Callable[[int], bytes],
+        self, kept: dict[str, str], names: Sequence[str], rows: Sequence[int], make: Callable[[int], bytes],
         stamp: Callable[[int], Stamp | None],
-    ) -> dict[str, list]:  # fmt: skip
-        """Fills `known`, and returns what is worth keeping of it: [*stamp, digest] by name."""
-        new: dict[str, list] = {}
+    ) -> dict[str, str]:  # fmt: skip
+        """Fills `known`, and returns what is worth keeping of it: by name, the stamp and the digest as one line."""
+        new: dict[str, str] = {}
         settled = time.time_ns() - SETTLED
         for i in rows:
             # Before the file is read: a change while it is read then shows as a stamp that no longer holds.
             now, name = stamp(i), names[i]
-            *then, digest = kept.get(name) or (None, "")
-            if now and [*now] == then and not self.paranoid:
-                self.known[name] = bytes.fromhex(digest)
-                continue
-            self.known[name] = found = make(i)
-            line = [*(now or ()), found.hex()]
-            if now and max(now[1:3]) < settled and found != UNREADABLE and line != [*then, digest]:
+            then, _, digest = kept.get(name, "").rpartition(" ")
+            written = " ".join(map(str, now or ()))
+            trusted = now and written == then and not self.paranoid
+            self.known[name] = found = bytes.fromhex(digest) if trusted else make(i)
+            line = f"{written} {found.hex()}"
+            if now and max(now[1:3]) < settled and found != UNREADABLE and line != kept.get(name):
                 new[name] = line
         return new
 
     def _path(self) -> Path:
         return cache_dir() / "digests" / f"{caches.key_of(os.path.realpath(self.place))}.memo"
 
-    def _load(self) -> dict[str, list]:
+    def _load(self) -> dict[str, str]:
         """What was kept; nothing where the file is absent, damaged, or of another format."""
         try:
             head, _, content = self._path().read_bytes().partition(b"\n")
@@ -101,7 +100,7 @@ class Memo:
             return {}
         return json.loads(content) if head.decode(errors="replace") == _checksum(content) else {}
 
-    def _save(self, lines: dict[str, list]) -> None:
+    def _save(self, lines: dict[str, str]) -> None:
         content = json.dumps(lines).encode()
         caches.keep(self._path(), lambda file: file.write(_checksum(content).encode() + b"\n" + content))
 
