@@ -138,15 +138,17 @@ def make_reference(
     keep_features: writes every row to the file too, in the order of the images' content within each part.
     Raises GanevalError for no image, one that can't be read, and features to be kept of ranks or with skipped images.
     """
-    images = open_images(source, data_root=settings.data_root)
+    images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
     if keep_features and (settings.skip_bad or settings.distributed):
         raise GanevalError("features are kept by one process, of images that can all be read: "
                            "leave out --skip-bad, --gpus and torchrun, or --keep-features")  # fmt: skip
+    if settings.distributed:
+        images = images.subset(share(len(images), PART))
+    if settings.cache:
+        images.digests()  # of all at once: asked for in parts, the file that keeps them would be written for each part
     side = Side(SetInfo(images.source, len(images), None), images, extractor=images.extractor)
     net, _ = choose_extractor(settings, side, None)
     assert net is not None, "images always need one"
-    if settings.distributed:
-        side = replace(side, data=images.subset(share(len(images), PART)))
     parts = side.parts(PART)
     alone = replace(settings, distributed=False)
     features = (

@@ -15,6 +15,8 @@ import ganeval
 from ganeval import scoring
 from ganeval.errors import GanevalError
 from ganeval.extractors.pixels import load
+from ganeval.images import digests
+from ganeval.images.digests import Memo
 from ganeval.reference import ALIGNED, load_statistics, write_statistics
 from ganeval.settings import Settings
 
@@ -127,6 +129,17 @@ def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path, small_parts: 
     made = make(tmp_path / "s.npz", whole, keep=True)
     assert (broken.seen, whole.seen) == (100, 130 - 80), "two parts of 40 were there"
     assert torch.equal(made.cov, make(tmp_path / "anew.npz", Counting(), cache=False).cov)
+
+
+def test_digests_are_kept_once_for_all_parts(
+    tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "real.npy", REAL)
+    saves, save = [], Memo._save
+    monkeypatch.setattr(digests, "SETTLED", -(10**12))
+    monkeypatch.setattr(Memo, "_save", lambda self, lines: saves.append(len(lines)) or save(self, lines))
+    scoring.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings("pixels:4", batch_size=10))
+    assert saves == [130]
 
 
 def test_a_place_that_can_not_be_written_is_found_before_the_work(tmp_path: Path) -> None:
