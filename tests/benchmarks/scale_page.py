@@ -39,7 +39,9 @@ def scale(record: dict[str, Any], machine: str, rate: float | None) -> Iterator[
         f"{stream['rms_z_cov']:.3f} standard errors from those of the distribution (root mean square; 1 is what "
         f"sampling alone gives). Of {two['rows']:,} rows the covariance differs from that in two passes of float64 by "
         f"{two['difference']:.0e} of its largest entry. The distance of the samples' distribution from the file's "
-        f"moments is {score['exact']:.5f}; `fid_debiased` found {value:.5f} with a standard error of {error:.5f}.\n"
+        f"moments is {score['exact']:.5f}; `fid` found {score['values']['fid'][0]:.5f} and `fid_debiased` {value:.5f}, "
+        f"{(value - score['exact']) / error:+.1f} of its standard errors away: what is left of the bias is of second "
+        "order. Peaks count the pages of the file that were read, which the system can take back.\n"
     )
     yield from arithmetic(rows / stream["cpu"], dim, rate, record["machine"]["cores"])
 
