@@ -14,11 +14,11 @@ import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import score_classes, small_classes
+from ganeval.devices import pick_device
 from ganeval.distributed import gather, rank
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Requests, plan, run
 from ganeval.images import ImageSet, Source
-from ganeval.inference import pick_device
 from ganeval.judging import judge_collapse, judge_copying, known_estimates
 from ganeval.metrics._moments import Running
 from ganeval.precision import PrecisionEffect, precision_effect
@@ -45,7 +45,7 @@ def score(
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "fp32",
-    workers: int = 0,
+    workers: int | None = None,
     by_class: bool = False,
     skip_bad: bool = False,
     cache: bool = True,

@@ -16,10 +16,10 @@ from ganeval.comparison.differences import Difference, difference, holm, nearer
 from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import by_jackknife
 from ganeval.comparison.report import Compared, ComparisonReport
+from ganeval.devices import for_metrics, pick_device, true_fp32
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan
 from ganeval.images import ImageSet, Source
-from ganeval.inference import pick_device
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
@@ -63,7 +63,7 @@ def compare(
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "fp32",
-    workers: int = 0,
+    workers: int | None = None,
     skip_bad: bool = False,
     cache: bool = True,
     data_root: str | Path | None = None,
@@ -206,13 +206,15 @@ def _some(features: Features, n: int, seed: int) -> Features:
     return features[torch.from_numpy(np.sort(rows))]
 
 
+@true_fp32()
 def _influence(
     name: str, options: Mapping[str, Any], fake: Features, real: Features | Moments, device: Any
 ) -> Influence:
     metric = METRICS[name]
-    arguments: list[Any] = [getattr(fake, metric.on).to(device)]
+    where = for_metrics(device)
+    arguments: list[Any] = [getattr(fake, metric.on).to(where)]
     if metric.reference:
-        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
+        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(where))
     if name in NEIGHBOURS:
         return by_jackknife(name, *arguments, **options)
     if name not in INFLUENCES:
