@@ -40,6 +40,11 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def current(device: torch.device) -> AbstractContextManager:
+    """Makes a card the one that pinned memory belongs to: otherwise each process would open the first card too."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
 def for_metrics(device: torch.device) -> torch.device:
     """The device itself, or the CPU beside one that has no float64."""
     return torch.device("cpu") if device.type == "mps" else device

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ganeval.allocator import pages_kept
-from ganeval.devices import Fitting, Sender, decoders, fetched, in_precision, true_fp32
+from ganeval.devices import Fitting, Sender, current, decoders, fetched, in_precision, true_fp32
 from ganeval.errors import BadImageError, GanevalError
 from ganeval.images import ImageSet
 from ganeval.images.arrays import ArrayReader
@@ -142,7 +142,7 @@ def run_extractor(
     )
     bar = tqdm(total=len(images), desc=progress, unit="img", disable=progress is None, leave=False, dynamic_ncols=True)
     columns: list[tuple[Tensor, ...]] = []
-    with torch.no_grad(), pages_kept(), true_fp32(), bar:
+    with torch.no_grad(), pages_kept(), true_fp32(), current(device), bar:
         for found in fetched(_outputs(reader, extractor.to(device), device, precision, batch_size), device):
             columns.append(found)
             bar.update(len(found[0]))
