@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
-
-import torch
+from typing import Any
 
 from ganeval import cache as caches
 from ganeval.devices import for_metrics, true_fp32
@@ -15,7 +13,6 @@ from ganeval.errors import GanevalError
 from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
 from ganeval.types import Estimate, Features, Moments
 
-S = TypeVar("S", bound=Features | Moments | None)
 Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 """Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
 
@@ -105,7 +102,7 @@ def _obstacle(
 
 
 def run(
-    plan: Plan, fake: Features, real: Features | Moments | None, *, device: torch.device, cache_key: str | None,
+    plan: Plan, fake: Features, real: Features | Moments | None, *, device: Any, cache_key: str | None,
     train: Features | None = None, train_key: str | None = None, known: Mapping[str, Estimate] | None = None,
 ) -> tuple[dict[str, Scored], dict[str, str]]:  # fmt: skip
     """The plan's metrics on these features, in the plan's order, and the reasons of those that could not run.
@@ -114,10 +111,9 @@ def run(
     known: estimates that were made already, with the plan's options.
     Raises GanevalError from a metric that the user asked for by name.
     """
+    device = for_metrics(device)
     scored: dict[str, Scored] = {}
     skipped: dict[str, str] = {}
-    where = for_metrics(device)
-    fake, real, train = _on(where, fake), _on(where, real), _on(where, train)
     keys = {
         name: caches.key_of(key, name, options, caches.metrics_version(), str(device))
         for name, options in plan.wanted.items()
@@ -129,7 +125,7 @@ def run(
         found = {name: estimate for name, estimate in saved.items() if estimate}
         found |= {name: estimate for name, estimate in (known or {}).items() if name in names}
         try:
-            results = _compute([name for name in names if name not in found], plan.wanted, fake, real, train)
+            results = _compute([name for name in names if name not in found], plan.wanted, fake, real, train, device)
         except GanevalError as error:
             if plan.explicit:
                 raise GanevalError(f"{', '.join(names)}: {error}") from None
@@ -141,13 +137,6 @@ def run(
         for name, estimate in {**found, **results}.items():
             scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
     return {name: scored[name] for name in plan.wanted if name in scored}, skipped
-
-
-def _on(device: torch.device, side: S) -> S:
-    """With what metrics read on the device, where it is taken once for all of them."""
-    if not isinstance(side, Features):
-        return side
-    return replace(side, pooled=side.pooled.to(device), logits=None if side.logits is None else side.logits.to(device))
 
 
 def _key(metric: Metric, key: str | None, train: Features | None, train_key: str | None) -> str | None:
@@ -172,6 +161,7 @@ def _compute(
     fake: Features,
     real: Features | Moments | None,
     train: Features | None,
+    device: Any,
 ) -> dict[str, Estimate]:
     if not names:
         return {}
@@ -179,7 +169,7 @@ def _compute(
     instead = metric.train == "instead" and train is not None
     against: list[Any] = [train] if metric.train == "needed" or instead else []
     against += [real] if metric.reference and not instead else []
-    arguments = [s if isinstance(s, Moments) else getattr(s, metric.on) for s in (fake, *against)]
+    arguments = [s if isinstance(s, Moments) else getattr(s, metric.on).to(device) for s in (fake, *against)]
     if metric.family:
         return resolve(metric.family)(*arguments, {name: wanted[name] for name in names})
     estimate = metric.fn(*arguments, **wanted[metric.name])

@@ -117,7 +117,7 @@ def compare_sets(
         net.verified if net else False, settings.precision, reason,
     )  # fmt: skip
     todo = plan(settings.metrics, x if y.logits is not None else y, data, info.name, settings.seed)
-    found, failed, cut = _differences(todo, x, y, data, device, settings.seed, paired)
+    found, failed, cut = _differences(todo, x, y, data, for_metrics(device), settings.seed, paired)
     adjusted = holm([d.p_value for d in found.values()])
     compared = {
         name: Compared(METRICS[name], info.title(METRICS[name]), d, p, todo.wanted[name],
@@ -211,10 +211,9 @@ def _influence(
     name: str, options: Mapping[str, Any], fake: Features, real: Features | Moments, device: Any
 ) -> Influence:
     metric = METRICS[name]
-    where = for_metrics(device)
-    arguments: list[Any] = [getattr(fake, metric.on).to(where)]
+    arguments: list[Any] = [getattr(fake, metric.on).to(device)]
     if metric.reference:
-        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(where))
+        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
     if name in NEIGHBOURS:
         return by_jackknife(name, *arguments, **options)
     if name not in INFLUENCES:

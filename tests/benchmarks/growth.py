@@ -86,7 +86,7 @@ def main(sizes: tuple[int, ...], dim: int, limit: float, output: Path) -> None:
                 if names == [PEER]:
                     torch_fidelity(fake.pooled, real.pooled)
                 else:
-                    _compute(names, wanted, fake, real, None)
+                    _compute(names, wanted, fake, real, None, torch.device("cpu"))
             except GanevalError as error:
                 click.echo(f"{names}: {error}", err=True)
                 continue
