@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ganeval import cache as caches
+from ganeval.devices import for_metrics, true_fp32
 from ganeval.distributed import deal, gather, rank
 from ganeval.errors import GanevalError
 from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
@@ -135,6 +136,7 @@ def run(
     shared: each rank of torch.distributed, all of which hold the same features, computes some families; all get all.
     Raises GanevalError from a metric that the user asked for by name.
     """
+    device = for_metrics(device)
     keys = {
         name: caches.key_of(key, name, options, caches.metrics_version(), str(device))
         for name, options in plan.wanted.items()
@@ -202,6 +204,7 @@ def values(metric: Metric, side: Features | Moments, device: Any) -> Any:
     return getattr(side, metric.on).to(device)
 
 
+@true_fp32()
 def _compute(
     names: list[str],
     wanted: Mapping[str, dict[str, Any]],

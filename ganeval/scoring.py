@@ -14,12 +14,12 @@ import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import score_classes, small_classes
+from ganeval.devices import pick_device
 from ganeval.distributed import gather, rank, share
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, Scored, plan, run
 from ganeval.features import full_fingerprint
 from ganeval.images import ImageSet, Source, open_images
-from ganeval.inference import pick_device
 from ganeval.judging import judge_collapse, judge_copying, known_estimates
 from ganeval.memorisation import MemorisationReport
 from ganeval.precision import PrecisionEffect, precision_effect
@@ -47,7 +47,7 @@ def score(
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "fp32",
-    workers: int = 0,
+    workers: int | None = None,
     by_class: bool = False,
     skip_bad: bool = False,
     cache: bool = True,

@@ -1,4 +1,4 @@
-"""docs/performance.md from the records of `end_to_end`, `growth` and `scale`.
+"""docs/performance.md from the records of `end_to_end`, `growth`, `scale` and `gpu`.
 
 python -m tests.benchmarks.performance [--check]
 """
@@ -45,6 +45,16 @@ DIGITS = (
     "(`tests/parity/test_metrics_peers.py`).\n"
 )
 SOURCES = {"cifar10": "32-pixel PNG of CIFAR-10", "photos": "photographs (JPEG of different sizes)"}
+GPU = """On a CUDA card the CPU prepares a batch while the card computes the one before: files are decoded by up to 8
+processes (`--workers`; 0 on the CPU and for arrays), their pixels copied from pinned memory on a stream of their own
+and resized on the card, and results come back one batch late. Convolutions and products are fp32 without TF32 unless
+`--precision` says bf16 or fp16; metrics are computed on the card. A batch that does not fit the card's
+memory is halved, and so are those after it. On Apple's MPS, which has no float64, metrics are computed on the CPU.
+
+Left out: nvJPEG, for it rounds otherwise than libjpeg, and the same file would have other pixels and another FID than
+on a CPU; CUDA graphs, which save what Python spends on launching kernels, and little at batches of 256
+(`--batch-size`), until the benchmark, which measures both, says otherwise.
+"""
 WHAT_FAILED = "A row without numbers was not measured."
 
 
@@ -60,6 +70,7 @@ def page() -> str:
         loads = [step["load"] for step in record["steps"].values() if "load" in step]
         rates = further(_record("cifar10"), _record("cifar10-few"))
         parts += scale(record, machine(record, loads), rates.get("ganeval, inception"))
+    parts += gpu(_record("gpu"))
     return "\n".join(parts) + "\n"
 
 
@@ -168,6 +179,40 @@ def growth(record: dict[str, Any]) -> Iterator[str]:
     peaks = [f"{mb / 1024:.2f} GB at n = {int(n):,}" for n, mb in record["peak_mb"].items()]
     if peaks:
         yield f"\nPeak memory of the process up to then, features and logits of both sets included: {'; '.join(peaks)}."
+
+
+def gpu(record: dict[str, Any] | None) -> Iterator[str]:
+    """What one card does; without a record, only how it is used."""
+    yield f"\n## On a GPU\n\n{GPU}"
+    command = "`python -m tests.benchmarks.gpu -o tests/benchmarks/records/gpu.json`"
+    if record is None:
+        yield f"Not measured: no GPU was to hand. {command} measures it, and this page then shows it."
+        return
+    yield f"{record['card']}, {record['n']:,} images of each kind, {record['batch_size']} at a time. {command}\n"
+    yield "| images | package | images / s | times torch-fidelity | share of a product's FLOP/s | waiting for images " \
+          "| peak GB | features off by |"  # fmt: skip
+    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    rates = {row["images"]: row["images_per_s"] for row in record["extraction"] if row["package"] == "torch-fidelity"}
+    for row in record["extraction"]:
+        peak = record["limits"]["bf16" if row["package"].endswith("bf16") else "fp32"]["tflops"]
+        cells = (
+            row["images"], row["package"], f"{row['images_per_s']:,.0f}",
+            f"{row['images_per_s'] / rates[row['images']]:.1f}",
+            f"{row['images_per_s'] * FLOP_PER_IMAGE / 1e12 / peak:.0%}",
+            f"{row['waited_for_images']:.0%}" if "waited_for_images" in row else "",
+            f"{row['peak_gb']:.1f}" if "peak_gb" in row else "", f"{row['off']:.0e}" if "off" in row else "",
+        )  # fmt: skip
+        yield f"| {' | '.join(cells)} |"
+    yield "\nOff by: root mean square difference from torch-fidelity's features, over their spread.\n"
+    for precision in ("fp32", "bf16"):
+        found = record["limits"][precision]
+        graph = f", {found['network_by_graph']:,.0f} as a CUDA graph" if "network_by_graph" in found else ""
+        yield f"In {precision} a large product reaches {found['tflops']:.1f} TFLOP/s; the network alone does " \
+              f"{found['network']:,.0f} images a second{graph}.\n"  # fmt: skip
+    batch = "; ".join(f"{name} {taken * 1000:.1f} ms" for name, taken in record["limits"]["seconds a batch"].items())
+    yield f"Of a batch: {batch}.\n"
+    times = ", ".join(f"{name} {taken:.2f}" for name, taken in record["metrics"].items())
+    yield f"Seconds at n = {record['pairs']:,} and 2,048 features: {times}."
 
 
 def machine(record: dict[str, Any], load: list[float]) -> str:
