@@ -11,7 +11,7 @@ import torch
 from ganeval.errors import GanevalError
 from ganeval.metrics import fid, fid_debiased, kid
 from ganeval.metrics._moments import COLUMNS, congruent, moments, scatter
-from ganeval.metrics.frechet import ROWS_PER_DIMENSION
+from ganeval.metrics.frechet import ROWS_PER_DIMENSION, Linear
 from ganeval.types import Moments
 from tests.benchmarks.coverage_fid import Population, one
 
@@ -161,7 +161,7 @@ def test_the_interval_covers_the_truth(n: int, tails: str) -> None:
     """At 32 dimensions; the counts are within three binomial standard errors of 93% to 97%."""
     population, draws = Population(32, 1.0), 300
     truth = population.distance()
-    results = [one(population, n, tails, seed + 10_000) for seed in range(draws)]
+    results = [one(population, n, n, tails, seed + 10_000) for seed in range(draws)]
     given = [result["interval"] for result in results if result["interval"]]
     covered = sum(low <= truth <= high for low, high in given)
     slack = 3 * math.sqrt(draws * 0.05 * 0.95)
@@ -171,19 +171,39 @@ def test_the_interval_covers_the_truth(n: int, tails: str) -> None:
     assert plain < 0.3 * draws
 
 
+@pytest.mark.parametrize("m", [0, 2000])
+def test_unequal_sizes_leave_no_bias_of_second_order(m: int) -> None:
+    """Without its correction the values lie one and two standard errors of a draw below the truth, at 5 images a feature.
+
+    m = 0: the reference's moments are exact, as a statistics file's are taken.
+    """
+    population, draws = Population(128, 0.0), 40
+    results = [one(population, 640, m, "gauss", seed) for seed in range(draws)]
+    values = np.array([result["value"] for result in results])
+    assert abs(values.mean()) < 3 * values.std(ddof=1) / math.sqrt(draws)
+    assert sum(low <= 0 <= high for low, high in (result["interval"] for result in results)) >= 0.85 * draws
+
+
+def test_the_bias_of_second_order_is_that_of_a_random_matrix() -> None:
+    """Of N(0, I): the mean root of the Marchenko-Pastur law is 1 - c / 8 - c^2 / 64 - ..., c = D / N."""
+    d, n = 50, 200
+    linear = Linear(0.0, torch.zeros(n), None, n, math.inf, torch.ones(d, dtype=torch.float64))
+    assert linear.higher_bias() == pytest.approx(2 * d * (d / n) ** 2 / 64, rel=1e-12)
+
+
 def test_heavy_tails_in_many_dimensions_give_no_interval_and_say_why() -> None:
     """There the bias of second order is several standard errors: an interval would cover 26 times in 100."""
     population = Population(256, 1.0)
     for seed in range(3):
-        fake, real = population.draw(1250, "t6", torch.Generator().manual_seed(seed))
+        fake, real = population.draw(1250, 1250, "t6", torch.Generator().manual_seed(seed))
         estimate = fid_debiased(fake, real)
         assert estimate.interval is None
         assert "tails" in estimate.details["no_interval"]
-        fake, real = population.draw(1250, "gauss", torch.Generator().manual_seed(seed))
+        fake, real = population.draw(1250, 1250, "gauss", torch.Generator().manual_seed(seed))
         assert fid_debiased(fake, real).interval is not None
 
 
 def test_the_population_of_the_coverage_study_has_its_distance() -> None:
     population = Population(6, 1.0)
-    fake, real = population.draw(400_000, "gauss", torch.Generator().manual_seed(0))
+    fake, real = population.draw(400_000, 400_000, "gauss", torch.Generator().manual_seed(0))
     assert float(fid(fake, real)) == pytest.approx(population.distance(), abs=0.01)

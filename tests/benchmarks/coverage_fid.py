@@ -1,6 +1,7 @@
 """How often the 95% interval of fid_debiased covers the true distance, on features drawn from known populations.
 
 python -m tests.benchmarks.coverage_fid run --dim 32 --n 500 --tails t8 --draws 1000
+python -m tests.benchmarks.coverage_fid run --dim 256 --n 1250 --m 0 --draws 300        (a statistics file)
 python -m tests.benchmarks.coverage_fid table
 
 Draws are kept one by one in a JSON-lines file, so a run that was stopped goes on where it was.
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ganeval.metrics import fid, fid_debiased
+from ganeval.types import Moments
 from tests.benchmarks.draws import keep, read, undone
 
 RECORDS = Path(__file__).parent / "coverage_fid.jsonl"
@@ -48,13 +50,18 @@ class Population:
         root = (product.diagonal(dim1=1, dim2=2).sum(1) + 2 * torch.det(product).sqrt()).sqrt()
         return float(self.shift.square().sum() + self.fake.sum() + self.real.sum() - 2 * root.sum())
 
-    def draw(self, n: int, tails: str, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Fake and real features (n, D): Gaussian, or Student's t with the given degrees of freedom ("t8")."""
+    def draw(self, n: int, m: int, tails: str, random: torch.Generator) -> tuple[Tensor, Tensor | Moments]:
+        """Fake and real features (n, D), (m, D): Gaussian, or Student's t with the given degrees of freedom ("t8").
+
+        m: 0 gives the real population's own moments, as a statistics file does of very many images.
+        """
         z = self._noise(n, tails, random) * self.fake.sqrt()
         a, b = z.view(n, -1, 2).unbind(2)
         c, s = math.cos(self.angle), math.sin(self.angle)
         fake = torch.stack([c * a - s * b, s * a + c * b], 2).view(n, -1) + self.shift
-        return fake, self._noise(n, tails, random) * self.real.sqrt()
+        if not m:
+            return fake, Moments(torch.zeros_like(self.real), torch.diag(self.real))
+        return fake, self._noise(m, tails, random) * self.real.sqrt()
 
     def _noise(self, n: int, tails: str, random: torch.Generator) -> Tensor:
         z = torch.randn(n, len(self.real), dtype=torch.float64, generator=random)
@@ -65,9 +72,9 @@ class Population:
         return z * ((freedom - 2) / chi).sqrt()
 
 
-def one(population: Population, n: int, tails: str, seed: int) -> dict:
+def one(population: Population, n: int, m: int, tails: str, seed: int) -> dict:
     """One draw: the two estimates and what they cost."""
-    fake, real = population.draw(n, tails, torch.Generator().manual_seed(seed))
+    fake, real = population.draw(n, m, tails, torch.Generator().manual_seed(seed))
     began = time.perf_counter()
     plain = fid(fake, real)
     between = time.perf_counter()
@@ -90,16 +97,17 @@ def main() -> None:
 @main.command()
 @click.option("--dim", type=int, required=True)
 @click.option("--n", type=int, required=True)
+@click.option("--m", type=int, help="real images, as many as fakes by default; 0: their moments are known exactly")
 @click.option("--tails", default="gauss", help="gauss, or t8 for Student's t with 8 degrees of freedom")
 @click.option("--effect", default=1.0, help="0: equal populations")
 @click.option("--draws", default=1000)
 @click.option("--records", type=click.Path(path_type=Path), default=RECORDS)
-def run(dim: int, n: int, tails: str, effect: float, draws: int, records: Path) -> None:
+def run(dim: int, n: int, m: int | None, tails: str, effect: float, draws: int, records: Path) -> None:
     """Adds draws to the records, up to so many for these populations."""
-    population = Population(dim, effect)
-    case = {"dim": dim, "n": n, "tails": tails, "effect": effect}
+    population, m = Population(dim, effect), n if m is None else m
+    case = {"dim": dim, "n": n, "m": m, "tails": tails, "effect": effect}
     for seed in undone(records, case, draws):
-        keep(records, {**case, "seed": seed, "true": population.distance(), **one(population, n, tails, seed)})
+        keep(records, {**case, "seed": seed, "true": population.distance(), **one(population, n, m, tails, seed)})
 
 
 @main.command()
@@ -108,10 +116,11 @@ def table(records: Path) -> None:
     """Prints the records as a Markdown table."""
     cases: dict[tuple, list[dict]] = {}
     for line in read(records):
-        cases.setdefault((line["dim"], line["n"], line["tails"], line["effect"]), []).append(line)
+        cases.setdefault((line["dim"], line["n"], line["m"], line["tails"], line["effect"]), []).append(line)
     head = (
         "D",
         "N",
+        "M",
         "tails",
         "draws",
         "true",
@@ -124,7 +133,7 @@ def table(records: Path) -> None:
         "covers",
     )
     click.echo(f"| {' | '.join(head)} |\n|{'---:|' * len(head)}")
-    for (dim, n, tails, _), lines in sorted(cases.items()):
+    for (dim, n, m, tails, _), lines in sorted(cases.items()):
         true = lines[0]["true"]
         value = np.array([line["value"] for line in lines])
         plain = np.array([line["plain"] for line in lines])
@@ -132,7 +141,7 @@ def table(records: Path) -> None:
         given = [line for line in lines if line["interval"]]
         error = math.sqrt(np.mean([line["se"] ** 2 for line in given])) if given else math.nan
         covered = sum(line["interval"][0] <= true <= line["interval"][1] for line in given)
-        cells = [dim, n, tails, len(lines), f"{true:.3f}", f"{plain.mean():.3f}", f"{value.mean():.3f}",
+        cells = [dim, n, m or "exact", tails, len(lines), f"{true:.3f}", f"{plain.mean():.3f}", f"{value.mean():.3f}",
                  f"{value.std(ddof=1):.3f}", f"{error:.3f}" if len(given) > len(lines) / 2 else "-",
                  f"{(abs(plain - true) < 1.96 * plain_error).mean():.0%}", f"{len(given) / len(lines):.0%}",
                  f"{covered / len(given):.1%}" if len(given) > len(lines) / 2 else "-"]  # fmt: skip
