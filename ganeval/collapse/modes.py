@@ -14,9 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from ganeval.collapse.shift import DROPPED, STARVED, Shift
 from ganeval.errors import GanevalError
 
-CONCENTRATED = {"plain": 3, "shift": 7}
-"""How much oftener than its share a class may be among the images that a classifier can't tell: those in excess of what
-real images have, and of what real images of the same classes have (`shift.unclear`), which are fewer under blur."""
+CONCENTRATED, CONCENTRATED_SHIFT = 3, 7
+"""How much oftener than its share a class may be among the images that a classifier can't tell: more than real images
+have, or, with a shift, more than real images of the same classes have, which under blur are fewer."""
 
 
 @dataclass(frozen=True)
@@ -113,19 +113,18 @@ def find_missing(
 ) -> list[Mode]:  # fmt: skip
     """Every class as a Mode; those whose test rejects at `level` and whose ratio is under STARVED have a kind.
 
-    shift: a classifier's ratios and p-values, instead of those of the counts (K,), with `share_tests`.
-
+    shift: a classifier's ratios and p-values; without it they are those of the counts, by `share_tests`.
     unreadable: the share of fakes so unrealistic that their class says nothing. Each class is credited with its fair
     share of them, and one that would then reach STARVED is 'hidden': it may be among them.
     unclear: the share that the classifier is less sure of than of real images. What blur or noise makes hard to tell it
-    does not spread evenly: it takes one class for another. So each class is credited with CONCENTRATED times its share.
+    does not spread evenly: it takes one class for another. So each class is credited with several times its share.
     """
     ratios = np.divide(fake / fake.sum(), real / real.sum(), out=np.full(len(real), np.inf), where=real > 0)
     if shift:
         adjusted, ratios = shift.p_values, np.where(np.isnan(shift.ratios), ratios, shift.ratios)
     else:
         adjusted, _ = share_tests(fake, real, level)
-    credit = CONCENTRATED["shift" if shift else "plain"] * unclear
+    credit = (CONCENTRATED_SHIFT if shift else CONCENTRATED) * unclear
     modes = []
     for name, a, b, ratio, p in zip(names, fake, real, ratios, adjusted, strict=True):
         kind = None
