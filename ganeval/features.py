@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ganeval import cache as caches
+from ganeval.devices import pick_device
 from ganeval.distributed import gather, rank, running, share
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.images import ImageSet, Source, open_images
-from ganeval.inference import pick_device, run_extractor
+from ganeval.inference import run_extractor
 from ganeval.settings import Precision
 from ganeval.types import Extractor, Features, Survey
 
@@ -34,7 +35,7 @@ def extract(
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "fp32",
-    workers: int = 0,
+    workers: int | None = None,
     skip_bad: bool = False,
     cache: bool = True,
     data_root: str | Path | None = None,

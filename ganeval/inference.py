@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import Counter, defaultdict
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,42 +15,25 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ganeval.allocator import pages_kept
+from ganeval.devices import Fitting, Sender, current, decoders, fetched, in_precision, true_fp32
 from ganeval.errors import BadImageError, GanevalError
-from ganeval.images import Image, ImageSet
+from ganeval.images import ImageSet
+from ganeval.images.arrays import ArrayReader
 from ganeval.settings import Precision
 from ganeval.types import Extractor, Features, Survey
-
-COUNTED = ("sizes", "formats", "treatments")
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def pick_device(name: str) -> torch.device:
-    """The torch device called `name`; "auto" takes CUDA, then Apple's MPS, then the CPU.
-
-    Raises GanevalError for a device that this machine does not have.
-    """
-    if name == "auto":
-        mps = torch.backends.mps.is_available()
-        # Under torchrun each process of a machine has a card of its own.
-        cuda = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(1, torch.cuda.device_count())}"
-        return torch.device(cuda if torch.cuda.is_available() else "mps" if mps else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise GanevalError(f"this machine has no device {name!r}; try --device auto or --device cpu") from None
-    return device
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """One image with the sha256 of its pixels, or what is wrong with it.
+    """What one image is: its shape, how it was stored, and the sha256 of its pixels; or what is wrong with it.
 
     Errors travel as values: a DataLoader worker would bury an exception in its own traceback.
     """
 
     index: int
-    image: Image | None
+    shape: tuple[int, ...] = ()
+    format: str = ""
+    treatments: tuple[str, ...] = ()
     digest: bytes = b""
     problem: str = ""
 
@@ -63,13 +45,76 @@ class _Readings(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, i: int) -> _Reading:
+    def __getitem__(self, i: int) -> tuple[_Reading, Tensor]:
         try:
-            image = self.images[i]
+            pixels, form, treatments = self.images[i]
         except BadImageError as error:
-            return _Reading(i, None, problem=str(error))
-        shape = str(tuple(image.pixels.shape)).encode()
-        return _Reading(i, image, hashlib.sha256(shape + image.pixels.numpy().tobytes()).digest())
+            return _Reading(i, problem=str(error)), torch.empty(0, dtype=torch.uint8)
+        shape = tuple(pixels.shape)
+        digest = hashlib.sha256(str(shape).encode() + pixels.numpy().tobytes()).digest()
+        return _Reading(i, shape, form, treatments, digest), pixels
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What was read, and the pixels of all images that could be, those of one size together.
+
+    places: for each size, where its images stand among those that could be read.
+    One tensor is one piece of shared memory between processes, and one of pinned memory, whatever the sizes are.
+    """
+
+    readings: list[_Reading]
+    pixels: Tensor
+    places: dict[torch.Size, list[int]]
+
+    @classmethod
+    def of(cls, items: list[tuple[_Reading, Tensor]]) -> _Batch:
+        images = [pixels for reading, pixels in items if not reading.problem]
+        places: dict[torch.Size, list[int]] = defaultdict(list)
+        for i, pixels in enumerate(images):
+            places[pixels.shape].append(i)
+        rows = [images[i].ravel() for members in places.values() for i in members]
+        return cls([reading for reading, _ in items], torch.cat(rows) if rows else torch.empty(0), dict(places))
+
+    def pin_memory(self) -> _Batch:
+        return replace(self, pixels=self.pixels.pin_memory())
+
+    def stacks(self) -> Iterator[tuple[list[int], Tensor]]:
+        """The places of the images of each size, and their pixels (B, 3, H, W)."""
+        start = 0
+        for shape, members in self.places.items():
+            end = start + len(members) * shape.numel()
+            yield members, self.pixels[start:end].view(len(members), *shape)
+            start = end
+
+
+@dataclass
+class _Reader:
+    """The batches in turn, with all readings so far and the seconds spent waiting for them."""
+
+    loader: DataLoader
+    skip_bad: bool
+    readings: list[_Reading] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __iter__(self) -> Iterator[_Batch]:
+        batches = iter(self.loader)
+        while True:
+            began = time.perf_counter()
+            try:
+                batch = next(batches, None)
+            except RuntimeError as error:
+                if "DataLoader worker (pid" not in str(error):
+                    raise
+                raise GanevalError(f"a process that decodes images has ended: {error}; pass --workers 0") from None
+            self.seconds += time.perf_counter() - began
+            if batch is None:
+                return
+            for reading in batch.readings:
+                if reading.problem and not self.skip_bad:
+                    raise BadImageError(reading.problem)
+            self.readings += batch.readings
+            yield batch
 
 
 def run_extractor(
@@ -79,7 +124,7 @@ def run_extractor(
     device: torch.device,
     precision: Precision,
     batch_size: int,
-    workers: int,
+    workers: int | None,
     skip_bad: bool,
     progress: str | None,
 ) -> Features:
@@ -87,86 +132,77 @@ def run_extractor(
 
     Raises BadImageError for one that can't be unless `skip_bad`, GanevalError where none can.
     """
-    loader: DataLoader = DataLoader(_Readings(images), batch_size=batch_size, num_workers=workers, collate_fn=list)
-    extractor = extractor.to(device)
-    pooled, logits = [], []
-    readings: list[_Reading] = []
-    counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
+    if workers is None:
+        workers = decoders(device, files=not isinstance(images.reader, ArrayReader))
+    reader = _Reader(
+        DataLoader(
+            _Readings(images), batch_size, num_workers=workers, collate_fn=_Batch.of, pin_memory=device.type == "cuda"
+        ),
+        skip_bad,
+    )
     bar = tqdm(total=len(images), desc=progress, unit="img", disable=progress is None, leave=False, dynamic_ncols=True)
-    with torch.no_grad(), pages_kept(), bar:
-        waiting = time.perf_counter()
-        decode_seconds = 0.0
-        for batch in loader:
-            decode_seconds += time.perf_counter() - waiting
-            if rows := _count(batch, counts, skip_bad):
-                # The resize is done in fp32 whatever the network runs in.
-                inputs = _network_inputs(rows, extractor, device)
-                with in_precision(device, precision):
-                    features, classes = extractor(inputs)
-                pooled.append(features.float().cpu())
-                logits.append(None if classes is None else classes.float().cpu())
-            # The pixels go; one batch of images is all that memory ever holds.
-            readings += [replace(reading, image=None) for reading in batch]
-            bar.update(len(batch))
-            waiting = time.perf_counter()
-    kept = [reading for reading in readings if not reading.problem]
+    columns: list[tuple[Tensor, ...]] = []
+    with torch.no_grad(), pages_kept(), true_fp32(), current(device), bar:
+        for found in fetched(_outputs(reader, extractor.to(device), device, precision, batch_size), device):
+            columns.append(found)
+            bar.update(len(found[0]))
+    kept = [reading for reading in reader.readings if not reading.problem]
     indices = [reading.index for reading in kept]
     if not kept:
-        raise GanevalError(f"none of the {len(images)} images in {images.source} can be read; {readings[0].problem}")
+        problem = reader.readings[0].problem
+        raise GanevalError(f"none of the {len(images)} images in {images.source} can be read; {problem}")
+    pooled, *logits = map(torch.cat, zip(*columns, strict=True))
     return Features(
-        torch.cat(pooled),
-        None if logits[0] is None else torch.cat([row for row in logits if row is not None]),
+        pooled,
+        logits[0] if logits else None,
         fingerprint,
         None if images.labels is None else images.labels[indices],
         images.class_names,
         Survey(
             np.frombuffer(b"".join(reading.digest for reading in kept), np.uint8).reshape(-1, 32),
             np.array(indices, np.int64),
-            **counts,
-            skipped=tuple(images.name(reading.index) for reading in readings if reading.problem),
-            decode_seconds=decode_seconds,
+            sizes=Counter(f"{reading.shape[2]}x{reading.shape[1]}" for reading in kept),
+            formats=Counter(reading.format for reading in kept),
+            treatments=Counter(treatment for reading in kept for treatment in reading.treatments),
+            skipped=tuple(images.name(reading.index) for reading in reader.readings if reading.problem),
+            decode_seconds=reader.seconds,
         ),
     )
 
 
-def _count(batch: list[_Reading], counts: dict[str, Counter[str]], skip_bad: bool) -> list[Image]:
-    """The images of a batch, counted by size, format and treatment. Raises BadImageError unless `skip_bad`."""
-    images = []
-    for reading in batch:
-        if reading.image is None:
-            if not skip_bad:
-                raise BadImageError(reading.problem)
+def _outputs(
+    batches: Iterable[_Batch], extractor: Extractor, device: torch.device, precision: Precision, batch_size: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """The pooled features and, where there are any, the logits of each batch: float32, on the device."""
+    send = Sender(device)
+    resize = Fitting(lambda pixels: extractor.resize(send(pixels)), device, batch_size)
+    network = Fitting(extractor, device, batch_size)
+    for batch in batches:
+        if not batch.places:
             continue
-        images.append(reading.image)
-        _, height, width = reading.image.pixels.shape
-        counts["sizes"][f"{width}x{height}"] += 1
-        counts["formats"][reading.image.format] += 1
-        counts["treatments"].update(reading.image.treatments)
-    return images
+        # The resize is done in fp32 whatever the network runs in.
+        inputs = _network_inputs(batch, resize, extractor.name)
+        with in_precision(device, precision):
+            columns = zip(*network(inputs), strict=True)
+        yield tuple(_joined([part.float() for part in column]) for column in columns if column[0] is not None)
 
 
-def _network_inputs(images: list[Image], extractor: Extractor, device: torch.device) -> Tensor:
+def _network_inputs(batch: _Batch, resize: Callable[[Tensor], list[Tensor]], name: str) -> Tensor:
     """The network's inputs in the order of the images; those of equal size are resized together."""
-    by_size: dict[torch.Size, list[int]] = defaultdict(list)
-    for i, image in enumerate(images):
-        by_size[image.pixels.shape].append(i)
-    if len(by_size) == 1:
-        return extractor.resize(torch.stack([image.pixels for image in images]).to(device))
-    inputs: list[Tensor] = [torch.empty(0)] * len(images)
-    for members in by_size.values():
-        resized = extractor.resize(torch.stack([images[i].pixels for i in members]).to(device))
+    inputs: list[Tensor] = [torch.empty(0)] * sum(map(len, batch.places.values()))
+    for members, pixels in batch.stacks():
+        resized = _joined(resize(pixels))
+        if len(batch.places) == 1:
+            return resized
         for i, row in zip(members, resized, strict=True):
             inputs[i] = row
     if len({row.shape for row in inputs}) > 1:
         raise GanevalError(
-            f"the images have several sizes and the extractor {extractor.name} does not resize; "
+            f"the images have several sizes and the extractor {name} does not resize; "
             "give images of one size, or an extractor with a resize method"
         )
     return torch.stack(inputs)
 
 
-def in_precision(device: torch.device, precision: Precision) -> AbstractContextManager:
-    """Autocast for bf16 and fp16; true fp32 otherwise, which cuDNN's TF32 default is not."""
-    if precision in _AUTOCAST:
-        return torch.autocast(device.type, dtype=_AUTOCAST[precision])
-    return torch.backends.cudnn.flags(allow_tf32=False) if device.type == "cuda" else nullcontext()
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from ganeval.collapse import CollapseReport, collapse_test
+from ganeval.devices import for_metrics, true_fp32
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan
 from ganeval.memorisation import MemorisationReport, memorisation_test
@@ -31,6 +32,7 @@ def judge_collapse(
         return None, {"collapse": str(error)}
 
 
+@true_fp32()
 def judge_copying(
     fake: Features, real: Features | Moments | None, train: Features | None, settings: Settings, device: torch.device
 ) -> tuple[MemorisationReport | None, dict[str, str]]:
@@ -42,7 +44,7 @@ def judge_copying(
     if isinstance(real, Moments):
         return None, {"memorisation": "it needs the reference's images; a statistics file holds moments alone"}
     try:
-        sets = (replace(features, pooled=features.pooled.to(device)) for features in (fake, real, train))
+        sets = (replace(features, pooled=features.pooled.to(for_metrics(device))) for features in (fake, real, train))
         return memorisation_test(*sets, seed=settings.seed), {}
     except GanevalError as error:
         return None, {"memorisation": str(error)}

@@ -25,7 +25,7 @@ class Settings:
     batch_size: int = 64
     device: str = "auto"
     precision: Precision = "fp32"
-    workers: int = 0
+    workers: int | None = None
     by_class: bool = False
     skip_bad: bool = False
     cache: bool = True

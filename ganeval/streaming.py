@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.distributed import gather
+from ganeval.devices import pick_device, true_fp32
+from ganeval.distributed import fold
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
-from ganeval.inference import pick_device
 from ganeval.metrics._inputs import Array, matrix
 from ganeval.metrics._moments import Running
 from ganeval.metrics.frechet import distance
@@ -97,7 +97,7 @@ class Stream:
         if self.extractor is None:
             pooled, logits = matrix(images, "the batch", at_least=1), None
         else:
-            with torch.no_grad():
+            with torch.no_grad(), true_fp32():
                 pooled, logits = self.extractor(self.extractor.resize(pixels_of(images).to(self.device)))
         known = self.fake.pooled or self.real.pooled
         if known is not None and len(known.mean) != pooled.shape[1]:
@@ -114,8 +114,7 @@ class Stream:
 
         Raises GanevalError where there are under two generated images.
         """
-        everywhere = gather((self.fake, self.real))
-        fake, real = (reduce(add, sides) for sides in zip(*everywhere, strict=True))
+        fake, real = (fold(side, add) for side in (self.fake, self.real))
         if fake.pooled is None or fake.pooled.n < 2:
             raise GanevalError("the stream has no generated images yet; call update(images, real=False) first")
         found = {}

@@ -20,7 +20,7 @@ from torchvision.models.inception import BasicConv2d
 import ganeval
 from ganeval import allocator
 from ganeval.errors import GanevalError
-from ganeval.extractors import Wrapped, inception, load_extractor
+from ganeval.extractors import Wrapped, folding, load_extractor
 from ganeval.extractors.inception import network, resize_tf1
 from ganeval.images import open_images
 from ganeval.registry import EXTRACTORS, ExtractorSpec
@@ -407,7 +407,7 @@ def test_a_folded_convolution_is_convolution_normalisation_and_relu(
     by_onednn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not by_onednn:
-        monkeypatch.setattr(inception, "_fused", lambda: None)
+        monkeypatch.setattr(folding, "_onednn", lambda: None)
     torch.manual_seed(0)
     block = BasicConv2d(8, 16, kernel_size=(3, 1), stride=2, padding=(1, 0)).eval()
     block.bn.running_mean.normal_()
@@ -417,9 +417,34 @@ def test_a_folded_convolution_is_convolution_normalisation_and_relu(
     x = torch.randn(2, 8, 9, 10)
     with torch.no_grad():
         whole = copy.deepcopy(block).double()(x.double())
-        folded = inception.Folded(block)(x)
+        folded = folding.Folded(block)(x)
     assert float(whole.min()) == 0 < float(whole.max())
     assert torch.allclose(folded.double(), whole, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("by_onednn", [True, False])
+def test_a_folded_block_is_the_block(by_onednn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of block whose mean is taken after the convolution: at the borders, with biases of any sign."""
+    if not by_onednn:
+        monkeypatch.setattr(folding, "_onednn", lambda: None)
+    torch.manual_seed(0)
+    net = network().eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            nn.init.normal_(module.bias)
+        elif isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    blocks = {name: getattr(net, name) for name in ("Mixed_5b", "Mixed_6c", "Mixed_7b", "Mixed_7c")}
+    inputs = {name: torch.rand(2, width, 5, 6) for name, width in zip(blocks, (192, 768, 1280, 2048), strict=True)}
+    with torch.no_grad():
+        whole = {name: copy.deepcopy(block).double()(inputs[name].double()) for name, block in blocks.items()}
+        folding.fold(net)
+        for name, expected in whole.items():
+            found = net.get_submodule(name)(inputs[name].contiguous(memory_format=torch.channels_last))
+            assert torch.allclose(found.double(), expected, rtol=1e-4, atol=1e-5 * float(expected.std())), name
+            again = copy.deepcopy(net.get_submodule(name))(inputs[name].contiguous(memory_format=torch.channels_last))
+            assert torch.equal(again, found), name
 
 
 @pytest.mark.skipif(allocator._glibc() is None, reason="the C library is not glibc")

@@ -12,7 +12,7 @@ ROOT = Path(ganeval.__file__).parent
 # A module may import from its own row and from the rows above it.
 LAYERS = [
     {"errors", "files", "columns", "datasets", "allocator", "pages", "distributed"},
-    {"types", "registry", "intervals", "settings"},
+    {"types", "registry", "intervals", "settings", "devices"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "inference", "cache", "reference", "sides", "streaming", "precision"},
     {"collapse", "memorisation"},

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.benchmarks.growth import exponent
-from tests.benchmarks.performance import PAGE, end_to_end, page
+from tests.benchmarks.performance import PAGE, end_to_end, gpu, page
+from tests.benchmarks.scale_page import arithmetic
 
 
 def test_the_committed_page_is_what_the_records_generate() -> None:
@@ -42,3 +49,51 @@ def test_rates_are_medians_and_ratios_are_to_the_fastest_peer() -> None:
     assert "would be 20.0: 50%." in text
     assert "load average 1 to 3" in text
     assert "clean-fid absent" not in text
+
+
+def test_the_arithmetic_of_many_images() -> None:
+    """20 images and 10,000 rows a CPU second: 5e6 and 1e4 core seconds, on two cores and on 64 such machines."""
+    text = " ".join(arithmetic(10_000, 2048, 20.0, 2))
+    assert "100,000,000 / 20.0 images a CPU second = 1,389 core hours" in text
+    assert "on 2 cores 696 hours (29 days); on 64 such machines 11 hours" in text
+    assert "= 2.8 core hours, 0.2% of the whole" in text
+    assert "= 33.6 MB" in text
+    assert "2.15 GB in all, 1.7 s at 10 Gbit/s" in text
+    assert "= 819 GB" in text
+    assert "= 2.0e+16 operations, those within the reference 2,000 times that" in text
+    assert "not measured" in " ".join(arithmetic(10_000, 2048, None, 2))
+
+
+def test_a_card_is_compared_at_its_own_precision() -> None:
+    limit = {"tflops": 57.11, "network": 4000.0}
+    record = {
+        "card": "H", "n": 100, "pairs": 50, "batch_size": 8, "metrics": {"all distances": 1.5},
+        "limits": {"fp32": limit, "bf16": {**limit, "tflops": 571.1, "network_by_graph": 9000.0},
+                   "seconds a batch": {"copy": 0.002}},
+        "extraction": [
+            {"images": "i", "package": "ganeval fp32", "images_per_s": 2500.0, "waited_for_images": 0.25, "off": 1e-5},
+            {"images": "i", "package": "ganeval bf16", "images_per_s": 10_000.0, "peak_gb": 2.0},
+            {"images": "i", "package": "torch-fidelity", "images_per_s": 500.0},
+        ],
+    }  # fmt: skip
+    text = "\n".join(gpu(record))
+    assert "| i | ganeval fp32 | 2,500 | 5.0 | 50% | 25% |  | 1e-05 |" in text
+    assert "| i | ganeval bf16 | 10,000 | 20.0 | 20% |  | 2.0 |  |" in text
+    assert "4,000 images a second, 9,000 as a CUDA graph." in text
+    assert "copy 2.0 ms" in text
+    assert "Not measured" in "\n".join(gpu(None))
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_card_runs_without_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.gpu", "--device", "cpu", "--n", "3", "--pairs", "120",
+         "--batch-size", "2", "-o", str(tmp_path / "gpu.json")],
+        cwd=PAGE.parents[1], env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "gpu.json").read_text())
+    offs = {(row["images"], row["package"]): row.get("off") for row in record["extraction"]}
+    assert len(offs) == 9
+    assert all(off < 1e-4 for (_, package), off in offs.items() if package == "ganeval fp32")
+    assert "| 32 pixels, PNG | torch-fidelity |" in "\n".join(gpu(record))

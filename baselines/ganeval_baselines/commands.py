@@ -44,7 +44,7 @@ def train(
     ganeval train wgan_gp --data ring8
     ganeval train dcgan --data mnist --data-root ./data --set width=64
     """
-    from ganeval.inference import pick_device
+    from ganeval.devices import pick_device
     from ganeval_baselines import bench as suites
     from ganeval_baselines import board
     from ganeval_baselines import data as datasets
@@ -110,7 +110,7 @@ def bench(
     SUITE is ring8, grid25, digits, mnist, or any data set or folder of images. Runs that have a record are
     skipped, runs that were cut off go on. Then: ganeval leaderboard
     """
-    from ganeval.inference import pick_device
+    from ganeval.devices import pick_device
     from ganeval_baselines import bench as suites
 
     with _resumable():

@@ -16,10 +16,10 @@ from ganeval.auditing.banks import Banks, clustered, open_banks
 from ganeval.auditing.experiments import EXPERIMENTS, GENERATED, REAL, TRAIN, Draw, Level, Selection
 from ganeval.auditing.report import AuditReport
 from ganeval.auditing.verdicts import Curve
+from ganeval.devices import pick_device
 from ganeval.errors import GanevalError, unknown
 from ganeval.evaluate import Plan, Requests, plan, run
 from ganeval.images import ImageSet, Source
-from ganeval.inference import pick_device
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
@@ -46,7 +46,7 @@ def audit(
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "fp32",
-    workers: int = 0,
+    workers: int | None = None,
     skip_bad: bool = False,
     cache: bool = True,
     data_root: str | Path | None = None,

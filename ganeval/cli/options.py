@@ -31,6 +31,9 @@ FORMAT = click.option(
 OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE."
 )
+GPUS = click.option(
+    "--gpus", type=click.IntRange(min=2), metavar="N", help="Share the work among N processes, with a card each."
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings.")
 
 
@@ -39,8 +42,9 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def parsed(
-        *args: Any, extractor: str, weights: Path | None, batch_size: int, device: str, precision: Any, workers: int,
-        skip_bad: bool, data_root: Path | None, no_cache: bool, paranoid: bool, quiet: bool, **others: Any,
+        *args: Any, extractor: str, weights: Path | None, batch_size: int, device: str, precision: Any,
+        workers: int | None, skip_bad: bool, data_root: Path | None, no_cache: bool, paranoid: bool, quiet: bool,
+        **others: Any,
     ) -> Any:  # fmt: skip
         settings = Settings(
             extractor, weights=weights, batch_size=batch_size, device=device, precision=precision, workers=workers,
@@ -61,7 +65,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Of the extractor's network.",
         ),
         click.option(
-            "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that decode images."
+            "--workers", type=click.IntRange(min=0),
+            help="Processes that decode images.  [default: 0, but up to 8 for files that go to a CUDA card]",
         ),
         click.option("--skip-bad", is_flag=True, help="Leave out images that can't be read, and list them."),
         DATA_ROOT,

@@ -16,10 +16,10 @@ from ganeval.comparison.differences import Difference, difference, holm, nearer
 from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import by_jackknife
 from ganeval.comparison.report import Compared, ComparisonReport
+from ganeval.devices import for_metrics, pick_device, true_fp32
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, plan
+from ganeval.evaluate import Plan, Requests, plan, values
 from ganeval.images import ImageSet, Source
-from ganeval.inference import pick_device
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
@@ -63,7 +63,7 @@ def compare(
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "fp32",
-    workers: int = 0,
+    workers: int | None = None,
     skip_bad: bool = False,
     cache: bool = True,
     data_root: str | Path | None = None,
@@ -118,7 +118,7 @@ def compare_sets(
         net.verified if net else False, settings.precision, reason,
     )  # fmt: skip
     todo = plan(settings.metrics, x if y.logits is not None else y, data, info.name, settings.seed)
-    found, failed, cut = _differences(todo, x, y, data, device, settings.seed, paired)
+    found, failed, cut = _differences(todo, x, y, data, for_metrics(device), settings.seed, paired)
     adjusted = holm([d.p_value for d in found.values()])
     compared = {
         name: Compared(METRICS[name], info.title(METRICS[name]), d, p, todo.wanted[name],
@@ -207,13 +207,14 @@ def _some(features: Features, n: int, seed: int) -> Features:
     return features[torch.from_numpy(np.sort(rows))]
 
 
+@true_fp32()
 def _influence(
     name: str, options: Mapping[str, Any], fake: Features, real: Features | Moments, device: Any
 ) -> Influence:
     metric = METRICS[name]
     arguments: list[Any] = [getattr(fake, metric.on).to(device)]
     if metric.reference:
-        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
+        arguments.append(values(metric, real, device))
     if name in NEIGHBOURS:
         return by_jackknife(name, *arguments, **options)
     if name not in INFLUENCES:

@@ -13,20 +13,19 @@ Both come from one pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models.inception import BasicConv2d, Inception3
+from torch.nn.functional import interpolate
+from torchvision.models.inception import Inception3
 
+from ganeval.extractors.folding import CPU_BATCH, fold
 from ganeval.weights import KNOWN, choose, into, load_checkpoint
 
 SIZE = 299
-CPU_BATCH = 16
 TRUNK = (
     "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "maxpool2",
     "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e",
@@ -44,36 +43,6 @@ def network() -> Inception3:
     net.Mixed_7b = FIDInceptionE_1(1280)
     net.Mixed_7c = FIDInceptionE_2(2048)
     return net
-
-
-class Folded(nn.Module):
-    """Convolution, batch normalisation and ReLU in one: scale and shift go, in float64, into the weights and a bias."""
-
-    def __init__(self, block: BasicConv2d) -> None:
-        super().__init__()
-        conv = fuse_conv_bn_eval(block.conv.double(), block.bn.double()).float()
-        self.weight = nn.Parameter(conv.weight.detach().contiguous(memory_format=torch.channels_last))
-        self.bias = conv.bias
-        self.stride, self.padding = conv.stride, conv.padding
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        if x.device.type == "cpu" and (fused := _fused()):
-            return fused(x, weight, bias, self.padding, self.stride, [1, 1], 1, "relu", [], "")
-        return conv2d(x, weight, bias, self.stride, self.padding).relu_()
-
-
-@cache
-def _fused() -> Callable[..., Tensor] | None:
-    """oneDNN's convolution that applies the ReLU while its result is in cache; torch.compile uses the same one."""
-    return getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if torch.backends.mkldnn.is_available() else None
-
-
-def fold(net: Inception3) -> None:
-    """Replaces each convolution with its normalisation by one `Folded`."""
-    for name, block in list(net.named_modules()):
-        if isinstance(block, BasicConv2d):
-            net.set_submodule(name, Folded(block))
 
 
 def _tf1_taps(size: int) -> tuple[Tensor, Tensor, Tensor]:

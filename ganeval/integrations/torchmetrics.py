@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.metrics import inception_score, kid, one_nn_accuracy
@@ -65,7 +66,7 @@ class _OnFeatures(Metric):
         extractor = self._net[0]
         if extractor is None:
             return matrix(images, "the batch", at_least=1), None
-        with torch.no_grad():
+        with torch.no_grad(), true_fp32():
             return extractor.to(self.device)(extractor.resize(pixels_of(images).to(self.device)))
 
     def _width(self, dim: int | None) -> int:

@@ -139,8 +139,8 @@ def forward(precision: str) -> Callable[..., Run]:
         import torch
 
         from ganeval.allocator import pages_kept
+        from ganeval.devices import in_precision
         from ganeval.extractors import load_extractor
-        from ganeval.inference import in_precision
 
         net = load_extractor("inception", weights=Path(weights))
         inputs = torch.rand(16, 3, 299, 299) * 2 - 1

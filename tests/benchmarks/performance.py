@@ -1,4 +1,4 @@
-"""docs/performance.md from the records of `end_to_end` and `growth`.
+"""docs/performance.md from the records of `end_to_end`, `growth`, `scale` and `gpu`.
 
 python -m tests.benchmarks.performance [--check]
 """
@@ -17,6 +17,7 @@ from ganeval.files import write_result
 from tests.benchmarks.growth import PEER as FIDELITY
 from tests.benchmarks.growth import exponent
 from tests.benchmarks.packages import FLOP_PER_IMAGE, LIMITS, PACKAGES
+from tests.benchmarks.scale_page import scale
 
 RECORDS = Path(__file__).parent / "records"
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -44,6 +45,16 @@ DIGITS = (
     "(`tests/parity/test_metrics_peers.py`).\n"
 )
 SOURCES = {"cifar10": "32-pixel PNG of CIFAR-10", "photos": "photographs (JPEG of different sizes)"}
+GPU = """On a CUDA card the CPU prepares a batch while the card computes the one before: files are decoded by up to 8
+processes (`--workers`; 0 on the CPU and for arrays), their pixels copied from pinned memory on a stream of their own
+and resized on the card, and results come back one batch late. Convolutions and products are fp32 without TF32 unless
+`--precision` says bf16 or fp16; metrics are computed on the card. A batch that does not fit the card's
+memory is halved, and so are those after it. On Apple's MPS, which has no float64, metrics are computed on the CPU.
+
+Left out: nvJPEG, for it rounds otherwise than libjpeg, and the same file would have other pixels and another FID than
+on a CPU; CUDA graphs, which save what Python spends on launching kernels, and little at batches of 256
+(`--batch-size`), until the benchmark, which measures both, says otherwise.
+"""
 WHAT_FAILED = "A row without numbers was not measured."
 
 
@@ -55,6 +66,11 @@ def page() -> str:
             parts += end_to_end(record, _record(f"{name}-few"))
     if record := _record("growth"):
         parts += growth(record)
+    if record := _record("scale"):
+        loads = [step["load"] for step in record["steps"].values() if "load" in step]
+        rates = further(_record("cifar10"), _record("cifar10-few"))
+        parts += scale(record, machine(record, loads), rates.get("ganeval, inception"))
+    parts += gpu(_record("gpu"))
     return "\n".join(parts) + "\n"
 
 
@@ -77,15 +93,14 @@ def _spent(runs: list[dict[str, Any]]) -> float:
 
 def end_to_end(record: dict[str, Any], few: dict[str, Any] | None) -> Iterator[str]:
     """few: the same with a few images, whose cost is what does not grow with n: the weights and the distance."""
-    runs, fixed = _runs(record), _runs(few)
+    runs = _runs(record)
     n, name = record["n"], record["images"]
     yield f"## FID of {n} and {n} {SOURCES[name]}\n"
     yield machine(record, [run["load"] for run in record["runs"]])
     yield f"`python -m tests.benchmarks.end_to_end {name} --n {n} --repeats 3 " \
           f"-o tests/benchmarks/records/{name}.json`\n"  # fmt: skip
     rate = {package: 2 * n / _spent(runs[package]) for package in runs}
-    more = {package: 2 * (n - few["n"]) / (_spent(runs[package]) - _spent(fixed[package]))
-            for package in runs if few and package in fixed}  # fmt: skip
+    more = further(record, few)
     yield "| package | runs | images / CPU s | further images / CPU s | system time | wall s | peak GB | FID " \
           "| FID / its peer's - 1 |"  # fmt: skip
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
@@ -119,6 +134,14 @@ def end_to_end(record: dict[str, Any], few: dict[str, Any] | None) -> Iterator[s
         yield f"From pytorch-fid's features and from ganeval's own, ganeval's distance differs by " \
               f"{abs(ours[0]['value'] / exact[0]['value'] - 1):.0e} of itself.\n"  # fmt: skip
     yield from limits(runs)
+
+
+def further(record: dict[str, Any] | None, few: dict[str, Any] | None) -> dict[str, float]:
+    """{package: images a CPU second beyond those of `few`}."""
+    if not (record and few):
+        return {}
+    runs, fixed, n = _runs(record), _runs(few), record["n"] - few["n"]
+    return {name: 2 * n / (_spent(runs[name]) - _spent(fixed[name])) for name in runs if name in fixed}
 
 
 def limits(runs: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
@@ -156,6 +179,40 @@ def growth(record: dict[str, Any]) -> Iterator[str]:
     peaks = [f"{mb / 1024:.2f} GB at n = {int(n):,}" for n, mb in record["peak_mb"].items()]
     if peaks:
         yield f"\nPeak memory of the process up to then, features and logits of both sets included: {'; '.join(peaks)}."
+
+
+def gpu(record: dict[str, Any] | None) -> Iterator[str]:
+    """What one card does; without a record, only how it is used."""
+    yield f"\n## On a GPU\n\n{GPU}"
+    command = "`python -m tests.benchmarks.gpu -o tests/benchmarks/records/gpu.json`"
+    if record is None:
+        yield f"Not measured: no GPU was to hand. {command} measures it, and this page then shows it."
+        return
+    yield f"{record['card']}, {record['n']:,} images of each kind, {record['batch_size']} at a time. {command}\n"
+    yield "| images | package | images / s | times torch-fidelity | share of a product's FLOP/s | waiting for images " \
+          "| peak GB | features off by |"  # fmt: skip
+    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    rates = {row["images"]: row["images_per_s"] for row in record["extraction"] if row["package"] == "torch-fidelity"}
+    for row in record["extraction"]:
+        peak = record["limits"]["bf16" if row["package"].endswith("bf16") else "fp32"]["tflops"]
+        cells = (
+            row["images"], row["package"], f"{row['images_per_s']:,.0f}",
+            f"{row['images_per_s'] / rates[row['images']]:.1f}",
+            f"{row['images_per_s'] * FLOP_PER_IMAGE / 1e12 / peak:.0%}",
+            f"{row['waited_for_images']:.0%}" if "waited_for_images" in row else "",
+            f"{row['peak_gb']:.1f}" if "peak_gb" in row else "", f"{row['off']:.0e}" if "off" in row else "",
+        )  # fmt: skip
+        yield f"| {' | '.join(cells)} |"
+    yield "\nOff by: root mean square difference from torch-fidelity's features, over their spread.\n"
+    for precision in ("fp32", "bf16"):
+        found = record["limits"][precision]
+        graph = f", {found['network_by_graph']:,.0f} as a CUDA graph" if "network_by_graph" in found else ""
+        yield f"In {precision} a large product reaches {found['tflops']:.1f} TFLOP/s; the network alone does " \
+              f"{found['network']:,.0f} images a second{graph}.\n"  # fmt: skip
+    batch = "; ".join(f"{name} {taken * 1000:.1f} ms" for name, taken in record["limits"]["seconds a batch"].items())
+    yield f"Of a batch: {batch}.\n"
+    times = ", ".join(f"{name} {taken:.2f}" for name, taken in record["metrics"].items())
+    yield f"Seconds at n = {record['pairs']:,} and 2,048 features: {times}."
 
 
 def machine(record: dict[str, Any], load: list[float]) -> str:
