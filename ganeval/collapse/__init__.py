@@ -13,6 +13,7 @@ from ganeval.collapse.classes import Classes, Labels, assign
 from ganeval.collapse.fidelity import Confidence, Fidelity, judge
 from ganeval.collapse.modes import Mode, ModeCount, count_modes, find_missing
 from ganeval.collapse.report import CollapseReport, Verdict
+from ganeval.collapse.shift import Shift, label_shift
 from ganeval.collapse.similarity import (
     EACH,
     FEW_KINDS,
@@ -50,10 +51,11 @@ def collapse_test(
 ) -> CollapseReport:
     """Has the generator collapsed? Two tests at alpha / 2 each, with a check that the fakes can be judged at all.
 
-    A, missing modes: for each class, that the fakes have too few (`modes.share_tests`), and under half of the real
-    share. Classes: `labels`, a pair (fake, real) of integers (N,), (M,), or the reference's (M,) alone; else the
-    extractor's logits; else the reference's labels by nearest neighbours; else k-means. Labels of the fakes say what
-    was asked of a conditional generator, not what it made, so they count only if given here.
+    A, missing modes: for each class, that the fakes have too few, and under half of the real share. Classes: `labels`,
+    a pair (fake, real) of integers (N,), (M,), or the reference's (M,) alone; else the extractor's logits; else the
+    reference's labels by nearest neighbours; else k-means. Counts are tested by `modes.share_tests`, a classifier's
+    probabilities by `shift.label_shift`, which takes its errors into account. Labels of the fakes say what was asked of
+    a conditional generator, not what it made, so they count only if given here.
     B, low diversity: `similarity.similarity_test`, on at most COMPARED images of each set; near-duplicates must be
     three times as frequent as among the real images and 0.2 more a fake, or the Vendi score of order 2 under 0.85 of
     theirs: at large N, differences that are no collapse have small p-values too.
@@ -85,10 +87,16 @@ def collapse_test(
     held, test = real_rows[: len(y) // 2], real_rows[len(y) // 2 :]
     some_fake, some_held, some_test = (rows[:COMPARED] for rows in (fake_rows, held, test))
     similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random, alpha / 2)
-    confidence = _confidence(fake, real, some_fake, some_test, some_held)
+    p, q = (None if f.logits is None else f.logits.cpu().double().softmax(1) for f in (fake, real))
+    confidence = shift = None
+    if p is not None and q is not None:
+        confidence = Confidence(p[some_fake].amax(1), q[some_test].amax(1), q[some_held].amax(1))
     fidelity = judge(x[some_fake], y[some_test], y[some_held], confidence, random)
     classes = assign(fake, real, labels, held, test, seed)
-    modes = _modes(classes, alpha / 2, fidelity)
+    if classes.how == "logits" and p is not None and q is not None:
+        shift = label_shift(p[fake_rows], q[real_rows], random, alpha / 2)
+        fidelity = replace(fidelity, unclear=shift.unclear)
+    modes = _modes(classes, alpha / 2, fidelity, shift)
     support, nearest = find_twins(x[some_fake], similarity, SHOWN)
     kinds = _kinds(modes, similarity, len(some_fake), alpha / 2)
     verdict, kinds = _verdict(kinds, modes, fidelity, support)
@@ -100,8 +108,8 @@ def collapse_test(
         modes, p_modes, similarity, fidelity, support,
         tuple((int(fake_rows[i]), int(fake_rows[j]), d) for i, j, d in nearest),
         classes.how, len(x), len(y), compared, alpha, seed,
-        words.minimum_detectable(classes, similarity, compared, alpha / 2),
-        words.notes(classes, len(x), len(y), compared, alpha / 2),
+        words.minimum_detectable(classes, shift, similarity, compared, alpha / 2),
+        words.notes(classes, shift, len(x), len(y), compared, alpha / 2),
     )  # fmt: skip
 
 
@@ -126,17 +134,8 @@ def _shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
     return canonical[random.permutation(len(rows))]
 
 
-def _confidence(
-    fake: Features, real: Features, some_fake: np.ndarray, some_test: np.ndarray, some_held: np.ndarray
-) -> Confidence | None:
-    if fake.logits is None or real.logits is None:
-        return None
-    a, b = (f.logits.cpu().double().softmax(1).amax(1) for f in (fake, real) if f.logits is not None)
-    return Confidence(a[some_fake], b[some_test], b[some_held])
-
-
-def _modes(classes: Classes, level: float, fidelity: Fidelity) -> tuple[Mode, ...]:
-    modes = find_missing(*classes.counts(), classes.names, level, fidelity.unreadable, fidelity.unclear)
+def _modes(classes: Classes, level: float, fidelity: Fidelity, shift: Shift | None) -> tuple[Mode, ...]:
+    modes = find_missing(*classes.counts(), classes.names, level, fidelity.unreadable, fidelity.unclear, shift)
     return tuple(
         replace(mode, examples=tuple(classes.real_rows[classes.real == i][:SHOWN].tolist())) if mode.kind else mode
         for i, mode in enumerate(modes)

@@ -24,7 +24,7 @@ class Fidelity:
     realistic_*: within the real manifold, and classified with the confidence that all but 1% of real images have.
     precision: within the real manifold alone. unsure: the share under that confidence, None without logits.
     far, unclear: the share of fakes in excess of what real images have that lie far from real images, and that the
-    classifier is less sure of (`excess`); unclear is 0 without logits.
+    classifier is less sure of (`excess`; where it tells the classes, `shift.unclear`); unclear is 0 without logits.
     """
 
     realistic_fake: float
@@ -55,16 +55,25 @@ class Confidence:
     held_out: Tensor
 
 
-def excess(fake: Tensor, real: Tensor) -> float:
+def excess(fake: Tensor, real: Tensor, weights: Tensor | None = None) -> float:
     """The least share of the fakes (N,) that must be raised so that they are nowhere below the real values (M,).
 
     Smirnov's one-sided statistic, sup F_fake - F_real, less its median where both come from one distribution,
     (ln 2 / 2 (1 / N + 1 / M))^(1/2) by his limit; at least 0.
+    weights: of the real values (M,), equal ones if None. M is then Kish's effective number, (sum w)^2 / sum w^2.
     """
     values = torch.cat([fake, real]).sort().values
-    above = [torch.searchsorted(rows.sort().values, values, right=True) / len(rows) for rows in (fake, real)]
-    median = math.sqrt(math.log(2) / 2 * (1 / len(fake) + 1 / len(real)))
-    return max(0.0, float((above[0] - above[1]).max()) - median)
+    w = torch.ones_like(real) if weights is None else weights
+    above = _distribution(fake, torch.ones_like(fake), values) - _distribution(real, w, values)
+    median = math.sqrt(math.log(2) / 2 * (1 / len(fake) + float(w.square().sum() / w.sum() ** 2)))
+    return max(0.0, float(above.max()) - median)
+
+
+def _distribution(rows: Tensor, weights: Tensor, at: Tensor) -> Tensor:
+    """The weighted share of the rows (N,) that are at most each of `at`."""
+    ordered, order = rows.sort()
+    summed = torch.cat([weights.new_zeros(1), weights[order].cumsum(0)])
+    return summed[torch.searchsorted(ordered, at, right=True)] / summed[-1]
 
 
 def judge(

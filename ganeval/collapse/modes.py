@@ -11,22 +11,22 @@ from scipy.stats import binom, hypergeom
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from ganeval.collapse.shift import DROPPED, STARVED, Shift
 from ganeval.errors import GanevalError
 
-STARVED = 0.5
-DROPPED = 0.1
-"""A class is missing where its share of the fakes is under this part of its share of the real images."""
-CONCENTRATED = 3
-"""How much oftener than its share a class may be among the images that a classifier can't tell. With 2, six of 40 sets
-of CIFAR-10 images under salt are called collapsed, with 3 none."""
+CONCENTRATED, CONCENTRATED_SHIFT = 3, 7
+"""How much oftener than its share a class may be among the images that a classifier can't tell: more than real images
+have, or, with a shift, more than real images of the same classes have, which under blur are fewer."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One class: its counts, the ratio of its shares, fake over real, and its Holm-adjusted p-value.
+    """One class: its counts, the ratio of its shares, fake over real, and its p-value, adjusted for all classes.
 
-    p_value is None where the class is too small to be tested at these n. kind: 'dropped', 'starved',
-    'hidden' (too few, but perhaps among the unrealistic fakes) or None.
+    Where a classifier tells the classes, the ratio is the most likely one given its errors (`shift.estimated_ratios`),
+    and not that of the counts: of a class that is gone, images of others are taken for it. p_value is None where the
+    class is too small to be tested at these n. kind: 'dropped', 'starved', 'hidden' (too few, but perhaps among the
+    unrealistic fakes) or None.
     examples: rows of the reference that show the class, where it is missing.
     """
 
@@ -109,24 +109,29 @@ def share_tests(fake: np.ndarray, real: np.ndarray, level: float) -> tuple[np.nd
 
 def find_missing(
     fake: np.ndarray, real: np.ndarray, names: list[str], level: float, unreadable: float = 0.0,
-    unclear: float = 0.0,
+    unclear: float = 0.0, shift: Shift | None = None,
 ) -> list[Mode]:  # fmt: skip
     """Every class as a Mode; those whose test rejects at `level` and whose ratio is under STARVED have a kind.
 
+    shift: a classifier's ratios and p-values; without it they are those of the counts, by `share_tests`.
     unreadable: the share of fakes so unrealistic that their class says nothing. Each class is credited with its fair
     share of them, and one that would then reach STARVED is 'hidden': it may be among them.
     unclear: the share that the classifier is less sure of than of real images. What blur or noise makes hard to tell it
-    does not spread evenly: it takes one class for another. So each class is credited with CONCENTRATED times its share.
+    does not spread evenly: it takes one class for another. So each class is credited with several times its share.
     """
-    adjusted, _ = share_tests(fake, real, level)
+    ratios = np.divide(fake / fake.sum(), real / real.sum(), out=np.full(len(real), np.inf), where=real > 0)
+    if shift:
+        adjusted, ratios = shift.p_values, np.where(np.isnan(shift.ratios), ratios, shift.ratios)
+    else:
+        adjusted, _ = share_tests(fake, real, level)
+    credit = (CONCENTRATED_SHIFT if shift else CONCENTRATED) * unclear
     modes = []
-    for name, a, b, p in zip(names, fake, real, adjusted, strict=True):
-        ratio = float(a / fake.sum()) / float(b / real.sum()) if b else float("inf")
+    for name, a, b, ratio, p in zip(names, fake, real, ratios, adjusted, strict=True):
         kind = None
         if p <= level and ratio < STARVED:
-            hidden = max((1 - unreadable) * ratio + unreadable, ratio + CONCENTRATED * unclear) >= STARVED
+            hidden = max((1 - unreadable) * ratio + unreadable, ratio + credit) >= STARVED
             kind = "hidden" if hidden else "dropped" if ratio < DROPPED else "starved"
-        modes.append(Mode(name, int(a), int(b), ratio, None if np.isnan(p) else float(p), kind))
+        modes.append(Mode(name, int(a), int(b), float(ratio), None if np.isnan(p) else float(p), kind))
     return modes
 
 

@@ -133,7 +133,7 @@ def similarity_test(
     d = squared_distances(pooled, pooled)
     kernels = [(d <= eps**2).double(), torch.exp(-d / sigma**2)]
     n = len(fake)
-    labels = _permuted_labels(n, len(pooled), permutations(level), random)
+    labels = permuted_labels(n, len(pooled), permutations(level), random)
     spread = _differences(d, labels)
     spread[0] = 0
     statistics, rates = [], []
@@ -167,7 +167,7 @@ def permutations(level: float) -> int:
     return max(PERMUTATIONS, math.ceil(FEWEST_BEYOND / level) - 1)
 
 
-def _permuted_labels(n: int, total: int, count: int, random: np.random.Generator) -> Tensor:
+def permuted_labels(n: int, total: int, count: int, random: np.random.Generator) -> Tensor:
     """uint8 (1 + count, N + M) of 1 for fake and 0 for real; row 0 is the truth."""
     labels = np.zeros((1 + count, total), np.uint8)
     labels[:, :n] = 1

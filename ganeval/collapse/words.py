@@ -10,6 +10,7 @@ import numpy as np
 from ganeval.collapse.classes import Classes
 from ganeval.collapse.fidelity import Fidelity
 from ganeval.collapse.modes import Mode, images_to_see, power, smallest_class
+from ganeval.collapse.shift import LOSSES, Shift
 from ganeval.collapse.similarity import EACH, Similarity, Support
 
 
@@ -44,8 +45,11 @@ def _fidelity(fidelity: Fidelity) -> str:
 
 
 def _mode(mode: Mode) -> str:
-    counts = f"{mode.name}: {mode.n_fake} of the fakes, {mode.n_real} of the real images, {mode.ratio:.2f} of its share"
-    return f"{counts}; it may be among the unrealistic fakes" if mode.kind == "hidden" else f"{mode.kind} {counts}"
+    counts = f"{mode.name}: {mode.n_fake} of the fakes, {mode.n_real} of the real images"
+    share = f"an estimated {mode.ratio:.2f} of its share"
+    if mode.kind == "hidden":
+        return f"{counts}, {share}; it may be among the unrealistic fakes"
+    return f"{mode.kind} {counts}, {share}"
 
 
 def _duplicates(s: Similarity) -> str:
@@ -66,10 +70,12 @@ def _twins(support: Support) -> str:
 
 
 def minimum_detectable(
-    classes: Classes, similarity: Similarity, compared: tuple[int, int, int], level: float
+    classes: Classes, shift: Shift | None, similarity: Similarity, compared: tuple[int, int, int], level: float
 ) -> dict[str, Any]:
     """The power for a class of median size, the smallest class whose loss is seen, and the largest support.
 
+    Where a classifier tells the classes, the power is the median over the classes, its errors considered, and the
+    smallest class that which could be seen if it made none.
     The support: copies drawn from S images add 1 / S to the rate of near-duplicates; S such that this exceeds what
     the permutations have but for `level` of them, and the least that counts, by 0.84 standard errors (Poisson): 8
     times in 10. Approximate: the test is a maximum of two.
@@ -77,8 +83,8 @@ def minimum_detectable(
     fake, real = classes.counts()
     n, m, tests = int(fake.sum()), int(real.sum()), int((fake + real > 0).sum())
     share = float(np.median(real[real > 0])) / m
-    seen = {name: power(ratio, share, n, m, tests, level) for name, ratio in
-            (("dropped", 0.0), ("quarter", 0.25), ("half", 0.5))}  # fmt: skip
+    seen = {name: float(np.median(shift.power[name][real > 0])) if shift else power(ratio, share, n, m, tests, level)
+            for name, ratio in LOSSES.items()}  # fmt: skip
     smallest = smallest_class(n, m, tests, level)
     pairs = compared[0] * (compared[0] - 1) / 2
     q, z = max(similarity.detectable_rate, EACH / (compared[0] - 1)), 0.84
@@ -96,7 +102,9 @@ def minimum_detectable(
     return {"class_share": share, "power": seen, "smallest_class": smallest, "support": support, "text": text}
 
 
-def notes(classes: Classes, n: int, m: int, compared: tuple[int, int, int], level: float) -> tuple[str, ...]:
+def notes(
+    classes: Classes, shift: Shift | None, n: int, m: int, compared: tuple[int, int, int], level: float
+) -> tuple[str, ...]:
     """What was left out, and what could not be tested: one class alone, classes too small, labels of no real image."""
     said = []
     if compared[0] < n or compared[1] + compared[2] < m:
@@ -106,8 +114,10 @@ def notes(classes: Classes, n: int, m: int, compared: tuple[int, int, int], leve
     fake, real = classes.counts()
     if (real > 0).sum() == 1:
         said.append("all real images are of one class: missing modes can't be seen")
-    elif needed := images_to_see(
-        float(np.median(real[real > 0])), fake.sum(), real.sum(), (fake + real > 0).sum(), level
+    elif (shift is None or np.median(shift.power["dropped"][real > 0]) < 0.5) and (
+        needed := images_to_see(
+            float(np.median(real[real > 0])), fake.sum(), real.sum(), (fake + real > 0).sum(), level
+        )
     ):
         said.append(
             f"the loss of a class of median size could not be seen: it takes {math.ceil(needed * n):,} fakes and "
