@@ -1,12 +1,17 @@
 """Distances and kernels between all pairs of rows, a block at a time.
 
-A block is at most BLOCK x BLOCK float64 numbers (8 MB) and the two float64 row blocks that made it (D x BLOCK), so
-memory does not grow with N: under 100 MB at N = 50,000 and D = 2048, beside the features themselves.
+A block is at most BLOCK x BLOCK numbers and the two row blocks that made it (D x BLOCK), so memory does not grow with
+N: under 100 MB at N = 50,000 and D = 2048, beside the features themselves.
+
+`squared_distances` is right to the last digits, in float64. `Centred` multiplies rows in their own precision, which
+from float32 takes half the time, and knows how far off its distances may be: what that could decide, `exact_squares`
+decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,6 +19,10 @@ from torch import Tensor
 BLOCK = 1024
 CANCELLED = 1e-9
 """A squared distance below this share of the norms has lost its digits to cancellation."""
+TERMS = 256
+"""Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
+FEW = 128
+"""Pairs of rows that are subtracted at a time, so that they stay in the processor's cache."""
 
 Pairwise = Callable[[Tensor, Tensor], Tensor]
 
@@ -34,6 +43,12 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return squares
 
 
+def exact_squares(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
+    """||x_i - y_j||^2 of pairs of rows (P,), from the differences, in float64: the same for the same two rows."""
+    parts = [(x[a].double() - y[b]).square_().sum(1) for a, b in zip(i.split(FEW), j.split(FEW), strict=True)]
+    return torch.cat(parts)
+
+
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """||a_i - b_j||, float64 (N, M)."""
     return torch.cat([squared_distances(part, b).sqrt() for part in a.split(BLOCK)])
@@ -45,17 +60,89 @@ def unit(rows: Tensor) -> Tensor:
     return rows / rows.norm(dim=1, keepdim=True)
 
 
+@dataclass(frozen=True)
+class Centred:
+    """Rows (N, D) and a point in their midst (D,), from which products lose least; norms (N,): ||x_i - c||^2, float64.
+
+    All of it in float64 where float32 products would overflow, vanish, or be taken with fewer digits.
+    """
+
+    rows: Tensor
+    centre: Tensor
+    norms: Tensor
+
+    @classmethod
+    def both(cls, x: Tensor, y: Tensor) -> tuple[Centred, Centred]:
+        """About the mean of y."""
+        centre = y.mean(0, dtype=torch.float64).to(y.dtype)
+        first, second = cls.about(x, centre), cls.about(y, centre)
+        in_range = all(float(side.norms.max()) < 1e30 for side in (first, second)) and float(first.norms.max()) > 1e-20
+        if in_range and torch.get_float32_matmul_precision() == "highest":
+            return first, second
+        return cls.about(x, centre.double()), cls.about(y, centre.double())
+
+    @classmethod
+    def about(cls, rows: Tensor, centre: Tensor) -> Centred:
+        return cls(rows, centre, torch.cat([(b - centre).double().square().sum(1) for b in rows.split(BLOCK)]))
+
+    @property
+    def rounding(self) -> float:
+        """e of |rough - exact| <= e (||x_i - c||^2 + ||y_j - c||^2) for the squared distances from `products`.
+
+        Twice a product is a sum of TERMS products, in any order, then of D / TERMS such sums: at worst
+        n u / (1 - n u) of ||a||^2 + ||b||^2, n = TERMS + D / TERMS, u the unit roundoff (Higham, 2002, eq. 3.5). 64 u
+        more hold the rounding of the centred rows (4 u), of the norms and of their sum, and that of `exact_squares`
+        where all is float64. FMA only rounds less.
+        """
+        n = min(TERMS, len(self.centre)) + len(self.centre) // TERMS + 64
+        return 1.01 * n * torch.finfo(self.centre.dtype).eps / 2
+
+    def block(self, rows: slice) -> Tensor:
+        return self.rows[rows] - self.centre
+
+    def rough(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
+        """Squared distances from a block of `products`, which they overwrite."""
+        products.mul_(-2).add_(other.norms[columns].to(products.dtype))
+        return products.add_(self.norms[rows, None].to(products.dtype))
+
+
+def products(a: Tensor, b: Tensor) -> Tensor:
+    """a b', summed over TERMS columns at a time."""
+    total = a[:, :TERMS] @ b[:, :TERMS].T
+    for start in range(TERMS, a.shape[1], TERMS):
+        total.addmm_(a[:, start : start + TERMS], b[:, start : start + TERMS].T)
+    return total
+
+
+def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
+    """(rows, columns, products of the centred x[rows] and y[columns]) over all of x and y."""
+    for rows in slices(len(x.rows)):
+        a = x.block(rows)
+        for columns in slices(len(y.rows)):
+            yield rows, columns, products(a, y.block(columns))
+
+
+def within(x: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
+    """The same of x with itself, on and above the diagonal; the others are their transposes."""
+    for rows in slices(len(x.rows)):
+        a = x.block(rows)
+        for columns in slices(len(x.rows), rows.start):
+            yield rows, columns, products(a, a if columns == rows else x.block(columns))
+
+
+def slices(n: int, start: int = 0) -> Iterator[slice]:
+    return (slice(i, min(i + BLOCK, n)) for i in range(start, n, BLOCK))
+
+
 def blocks(x: Tensor, y: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, slice, Tensor]]:
     """(rows, columns, pairwise(x[rows], y[columns])) over all of x and y."""
-    for i in range(0, len(x), BLOCK):
-        for j in range(0, len(y), BLOCK):
-            rows, columns = slice(i, min(i + BLOCK, len(x))), slice(j, min(j + BLOCK, len(y)))
+    for rows in slices(len(x)):
+        for columns in slices(len(y)):
             yield rows, columns, pairwise(x[rows], y[columns])
 
 
 def half_blocks(x: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, slice, Tensor]]:
     """The blocks of x with itself on and above the diagonal; the others are their transposes."""
-    for i in range(0, len(x), BLOCK):
-        for j in range(i, len(x), BLOCK):
-            rows, columns = slice(i, min(i + BLOCK, len(x))), slice(j, min(j + BLOCK, len(x)))
+    for rows in slices(len(x)):
+        for columns in slices(len(x), rows.start):
             yield rows, columns, pairwise(x[rows], x[columns])

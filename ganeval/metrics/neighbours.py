@@ -1,7 +1,8 @@
 """Nearest neighbours: leave-one-out 1-NN accuracy, precision and recall, density and coverage.
 
 All of them read the same distances. `neighbours` computes those once for as many as are wanted; the public functions
-are its single cases. Balls and ties are decided in float64 on squared distances, where a copy is at exactly 0.
+are its single cases. Distances of float32 features are taken in float32, and what their rounding could decide is
+decided in float64 from the differences, where a copy is at exactly 0: every decision is that of exact arithmetic.
 
 The intervals are for the expected value of the metric at these N and M, over new draws of both sets. Each image's
 decision hangs on other images, so that the variance is that of independent decisions times a design effect, which
@@ -22,10 +23,10 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.intervals import binomial, student
-from ganeval.metrics._halves import SPLITS, Balls, design_effect, halvings, listed, nearest_in_half
+from ganeval.metrics._halves import SPLITS, TIE, Balls, design_effect, halvings, listed, nearest_in_half
 from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._lists import Near, merge, nearest_within, unknown
-from ganeval.metrics._pairwise import blocks, squared_distances
+from ganeval.metrics._lists import Near
+from ganeval.metrics._pairwise import Centred, across
 from ganeval.types import Estimate
 
 FEWEST = 3
@@ -113,23 +114,25 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
     halves_x, halves_y = halvings(len(x), len(y), x.device)
     votes = max((wanted[name]["k"] for name in by_vote), default=0)
     of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
-    near_real = nearest_within(y, listed(reach, len(y)))
-    near_fake = nearest_within(x, listed(of_fake, len(x))) if of_fake else near_real
+    fakes, reals = Centred.both(x, y)
+    near_real = Near.within(reals, listed(reach, len(y)))
+    near_fake = Near.within(fakes, listed(of_fake, len(x))) if of_fake else near_real
     balls = {name: (name == "recall", options["k"], options["strict"])
              for name, options in wanted.items() if name not in by_vote}  # fmt: skip
     counts = {}
     for ball in balls.values():
         of_fakes, k, strict = ball
-        near, halves = (near_fake, (halves_x, halves_y)) if of_fakes else (near_real, (halves_y, halves_x))
-        counts[ball] = Balls(k, strict, *near, *halves)
-    to_real, to_fake = (unknown(len(rows), listed(votes, len(others)), x) for rows, others in ((x, y), (y, x)))
-    for rows, columns, d in blocks(x, y, squared_distances):
+        near, points, *halves = (near_fake, reals, halves_x, halves_y) if of_fakes else (near_real, fakes, halves_y, halves_x)
+        counts[ball] = Balls(k, strict, near, points, *halves, counted=ball in {balls.get("density"), balls.get("coverage")})
+    to_real = Near.unknown(fakes, reals, listed(votes, len(y)))
+    to_fake = Near.unknown(reals, fakes, listed(votes, len(x)))
+    for rows, columns, products in across(fakes, reals):
+        d = fakes.rough(rows, reals, columns, products)
         for (of_fakes, _, _), count in counts.items():
-            block = (columns, rows, d.T) if of_fakes else (rows, columns, d)
-            count.add(*block)
+            count.add(*((columns, rows, d.T) if of_fakes else (rows, columns, d)))
         if by_vote:
-            merge(to_real, rows, d, columns.start)
-            merge(to_fake, columns, d.T, rows.start)
+            to_real.merge(rows, d, columns.start)
+            to_fake.merge(columns, d.T.contiguous(), rows.start)
 
     taken = {k: (_votes(near_real, to_fake, k, halves_y, halves_y, halves_x),
                  _votes(to_real, near_fake, k, halves_x, halves_y, halves_x))
@@ -141,11 +144,11 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
             continue
         count = counts[balls[name]]
         if name == "coverage":
-            terms = count.reached > 0, count.half_reached > 0, count.ball_halves
-        elif name == "density":
-            terms = count.around.double() / options["k"], count.half_around.double() / options["k"], count.point_halves
+            whole, parts, halves = count.reached, count.half_reached, count.ball_halves
         else:
-            terms = count.around > 0, count.half_around > 0, count.point_halves
+            whole, parts, halves = count.around, count.half_around, count.point_halves
+        whole, parts = (c.double() / options["k"] if name == "density" else c > 0 for c in (whole, parts))
+        terms = whole, parts, halves
         estimate = _mean(*terms, len(x), len(y), {})
         if name in ("precision", "recall") and x.shape[1] < FLAT:
             few = f"{x.shape[1]} features, where {FLAT} are needed"
@@ -155,10 +158,18 @@ def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]
 
 
 def _votes(real: Near, fake: Near, k: int, own: Tensor, halves_y: Tensor, halves_x: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether images are taken for real, from their neighbours among the real and the fake: (N,), and (N, SPLITS)."""
-    both = [torch.stack([nearest_in_half(*near, i, own, halves) for i in range(1, k + 1)], 1)
+    """Whether images are taken for real, from their neighbours among the real and the fake: (N,), and (N, SPLITS).
+
+    In the halves a tie within rounding is a tie.
+    """
+    a, b = real.squares[:, :k], fake.squares[:, :k]
+    votes = says_real(a, b)
+    gaps, slack = a[:, :, None] - b[:, None], real.slack(a)[:, :, None] + fake.slack(b)[:, None]
+    unsure = (gaps.abs() <= slack).flatten(1).any(1).nonzero()[:, 0]
+    votes[unsure] = says_real(real.settled(unsure, k), fake.settled(unsure, k))
+    both = [torch.stack([nearest_in_half(near.squares, near.index, i, own, halves) for i in range(1, k + 1)], 1)
             for near, halves in ((real, halves_y), (fake, halves_x))]  # fmt: skip
-    return says_real(real[0][:, :k], fake[0][:, :k]), says_real(*both)
+    return votes, says_real(both[0] - TIE * real.slack(both[0]), both[1])
 
 
 def says_real(real: Tensor, fake: Tensor) -> Tensor:
