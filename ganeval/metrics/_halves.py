@@ -119,11 +119,13 @@ class Balls:
     def _settle(self, points: Tensor, balls: Tensor, squares: Tensor) -> None:
         """Counts those of the pairs (P,) that are inside in the whole sets."""
         unsure = (squares <= self.high[balls]).nonzero()[:, 0]
-        points, balls = points[unsure], balls[unsure]
+        points, balls, squares = points[unsure], balls[unsure], squares[unsure].double()
         which = balls.unique()
         which = which[self.exact[which].isnan()]
-        self.exact[which] = self.near.settled(which, self.k)[:, -1]
-        squares, radii = exact_squares(self.points.rows, points, self.near.of.rows, balls), self.exact[balls]
+        self.exact[which] = self.near.settled(which, self.k)
+        radii, bound = self.exact[balls], self.points.rounding * (self.points.norms[points] + self.near.of.norms[balls])
+        still = ((squares - radii).abs() <= bound).nonzero()[:, 0]
+        squares[still] = exact_squares(self.points.rows, points[still], self.near.of.rows, balls[still])
         inside = (squares < radii if self.strict else squares <= radii).to(self.around.dtype)
         self.around.index_add_(0, points, inside)
         self.reached.index_add_(0, balls, inside)

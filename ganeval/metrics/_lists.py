@@ -63,21 +63,20 @@ class Near:
         ||b||^2 <= 2 ||a||^2 + 2 ||a - b||^2 in the bound of `rounding`; as much again for the roughness of `squares`.
         """
         norms = self.of.norms[rows].view(-1, *(1 for _ in squares.shape[1:]))
-        return self.of.rounding * (3.01 * norms + 2.1 * squares)
+        return (self.of.rounding * (3.01 * norms + 2.1 * squares)).to(squares.dtype)
 
     def settled(self, rows: Tensor, k: int) -> Tensor:
-        """The squared distances from the images `rows` (R,) to the k nearest, ascending, exactly: (R, k), float64."""
-        rough, found = self.squares[rows].double(), torch.full((len(rows), k), math.inf, dtype=torch.float64)
-        found = found.to(rough.device)
+        """The squared distance from each of the images `rows` (R,) to the k-th nearest, exactly: (R,), float64."""
+        rough = self.squares[rows].double()
         low, high = rough - self.slack(rough, rows), rough + self.slack(rough, rows)
-        # All that may be among the k nearest; where they may be more than are listed, all images are looked at again.
-        maybe = low <= high[:, k - 1 : k]
+        # What may be the k-th; where that may be one that is not listed, all images are looked at again.
+        maybe = (low <= high[:, k - 1 : k]) & (high >= low[:, k - 1 : k])
         short = maybe[:, -1] & (rough.shape[1] < len(self.among.rows) - (self.of is self.among))
         maybe &= ~short[:, None]
+        values = torch.where(high < low[:, k - 1 : k], -math.inf, math.inf).double()
         r, place = maybe.nonzero().T
-        values = torch.full_like(rough, math.inf)
         values[r, place] = exact_squares(self.of.rows, rows[r], self.among.rows, self.index[rows[r], place])
-        found = values.topk(k, largest=False).values
+        found = values.kthvalue(k).values
         if bool(short.any()):
             found[short] = self._among_all(rows[short], k)
         return found
@@ -93,6 +92,6 @@ class Near:
                 own = rows[some, None] == torch.arange(columns.start, columns.stop, device=rows.device)
                 d[own] = math.inf
             near.merge(some, d, columns.start)
-        which = near.index.ravel()
-        values = exact_squares(of.rows, torch.arange(len(rows), device=rows.device).repeat_interleave(near.index.shape[1]), among.rows, which)
-        return values.view(near.index.shape).masked_fill(near.squares == math.inf, math.inf).topk(k, largest=False).values
+        r, place = (near.squares < math.inf).nonzero().T
+        near.squares[r, place] = exact_squares(of.rows, r, among.rows, near.index[r, place])
+        return near.squares.kthvalue(k).values

@@ -166,7 +166,9 @@ def _votes(real: Near, fake: Near, k: int, own: Tensor, halves_y: Tensor, halves
     votes = says_real(a, b)
     gaps, slack = a[:, :, None] - b[:, None], real.slack(a)[:, :, None] + fake.slack(b)[:, None]
     unsure = (gaps.abs() <= slack).flatten(1).any(1).nonzero()[:, 0]
-    votes[unsure] = says_real(real.settled(unsure, k), fake.settled(unsure, k))
+    votes[unsure] = says_real(
+        *(torch.stack([near.settled(unsure, i) for i in range(1, k + 1)], 1) for near in (real, fake))
+    )
     both = [torch.stack([nearest_in_half(near.squares, near.index, i, own, halves) for i in range(1, k + 1)], 1)
             for near, halves in ((real, halves_y), (fake, halves_x))]  # fmt: skip
     return votes, says_real(both[0] - TIE * real.slack(both[0]), both[1])
