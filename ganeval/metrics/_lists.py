@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval.metrics._pairwise import Centred, across, exact_squares, within
+from ganeval.metrics._pairwise import Centred, across, exact_squares
 
 SPARE = 3
 """Candidates beyond the k wanted, so that rounding in a search in float64 does not lose a neighbour."""
@@ -27,19 +27,6 @@ class Near:
     def unknown(cls, of: Centred, among: Centred, length: int) -> Near:
         squares = of.centre.new_full((len(of.rows), length), math.inf)
         return cls(of, among, squares, torch.zeros_like(squares, dtype=torch.int64))
-
-    @classmethod
-    def within(cls, x: Centred, length: int) -> Near:
-        """Of the other rows of x."""
-        near = cls.unknown(x, x, length)
-        for rows, columns, p in within(x):
-            d = x.rough(rows, x, columns, p)
-            if rows == columns:
-                d.fill_diagonal_(math.inf)
-            else:
-                near.merge(columns, d.T.contiguous(), rows.start)
-            near.merge(rows, d, columns.start)
-        return near
 
     def merge(self, rows: slice, more: Tensor, start: int) -> None:
         """Puts the distances `more`, from the images `rows` to those from number `start` on, into their lists."""

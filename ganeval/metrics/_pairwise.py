@@ -10,8 +10,9 @@ decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -62,14 +63,17 @@ def unit(rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Centred:
-    """Rows (N, D) and a point in their midst (D,), from which products lose least; norms (N,): ||x_i - c||^2, float64.
+    """Rows (N, D) and a point c in their midst (D,), from which products lose least.
 
-    All of it in float64 where float32 products would overflow, vanish, or be taken with fewer digits.
+    norms (N,): ||x_i - c||^2; along (N,): (x_i - c).c; lengths (N,): ||x_i||; all float64. The products are in the
+    centre's type: float64 where float32 ones would overflow, vanish, or be taken with fewer digits.
     """
 
     rows: Tensor
     centre: Tensor
     norms: Tensor
+    along: Tensor
+    lengths: Tensor
 
     @classmethod
     def both(cls, x: Tensor, y: Tensor) -> tuple[Centred, Centred]:
@@ -83,7 +87,13 @@ class Centred:
 
     @classmethod
     def about(cls, rows: Tensor, centre: Tensor) -> Centred:
-        return cls(rows, centre, torch.cat([(b - centre).double().square().sum(1) for b in rows.split(BLOCK)]))
+        norms, along, lengths = [], [], []
+        for block in rows.split(BLOCK):
+            centred = (block - centre).double()
+            norms.append(centred.square().sum(1))
+            along.append(centred @ centre.double())
+            lengths.append(block.double().norm(dim=1))
+        return cls(rows, centre, torch.cat(norms), torch.cat(along), torch.cat(lengths))
 
     @property
     def rounding(self) -> float:
@@ -101,9 +111,14 @@ class Centred:
         return self.rows[rows] - self.centre
 
     def rough(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
-        """Squared distances from a block of `products`, which they overwrite."""
-        products.mul_(-2).add_(other.norms[columns].to(products.dtype))
-        return products.add_(self.norms[rows, None].to(products.dtype))
+        """Squared distances from a block of `products`, in their type."""
+        norms = self.norms[rows, None].to(products.dtype)
+        return torch.add(norms, products, alpha=-2).add_(other.norms[columns].to(products.dtype))
+
+    def dots(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
+        """x_i.y_j, float64, from a block of `products` about the common centre."""
+        constant = other.along[columns] + self.centre.double().square().sum()
+        return (products + self.along[rows, None]).add_(constant)
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
@@ -114,20 +129,38 @@ def products(a: Tensor, b: Tensor) -> Tensor:
     return total
 
 
+class Taker(Protocol):
+    """What reads the blocks of one pass: of the sides, 0 and 1, with themselves, and then of both."""
+
+    sides: Collection[int]
+
+    def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None: ...
+
+    def across(self, rows: slice, columns: slice, products: Tensor) -> None: ...
+
+
+def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
+    """Gives all takers the products of each block, which none of them may change.
+
+    Of a side with itself, those on and above the diagonal; the others are their transposes.
+    """
+    for side, z in enumerate((x, y)):
+        asked = [taker for taker in takers if side in taker.sides]
+        for rows, columns in ((r, c) for r in slices(len(z.rows)) for c in slices(len(z.rows), r.start) if asked):
+            found = products(z.block(rows), z.block(columns))
+            for taker in asked:
+                taker.within(side, rows, columns, found)
+    for rows, columns, found in across(x, y):
+        for taker in takers:
+            taker.across(rows, columns, found)
+
+
 def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
     """(rows, columns, products of the centred x[rows] and y[columns]) over all of x and y."""
     for rows in slices(len(x.rows)):
         a = x.block(rows)
         for columns in slices(len(y.rows)):
             yield rows, columns, products(a, y.block(columns))
-
-
-def within(x: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
-    """The same of x with itself, on and above the diagonal; the others are their transposes."""
-    for rows in slices(len(x.rows)):
-        a = x.block(rows)
-        for columns in slices(len(x.rows), rows.start):
-            yield rows, columns, products(a, a if columns == rows else x.block(columns))
 
 
 def slices(n: int, start: int = 0) -> Iterator[slice]:
@@ -139,10 +172,3 @@ def blocks(x: Tensor, y: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, sl
     for rows in slices(len(x)):
         for columns in slices(len(y)):
             yield rows, columns, pairwise(x[rows], y[columns])
-
-
-def half_blocks(x: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, slice, Tensor]]:
-    """The blocks of x with itself on and above the diagonal; the others are their transposes."""
-    for rows in slices(len(x)):
-        for columns in slices(len(x), rows.start):
-            yield rows, columns, pairwise(x[rows], x[columns])
