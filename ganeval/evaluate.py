@@ -117,21 +117,19 @@ def run(
         for name, options in plan.wanted.items()
         if (key := _key(METRICS[name], cache_key, train, train_key))
     }
-    for names in _batches(plan.wanted):
+    for names in families(plan.wanted):
         began = time.perf_counter()
         saved = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
         found = {name: estimate for name, estimate in saved.items() if estimate}
         found |= {name: estimate for name, estimate in (known or {}).items() if name in names}
-        try:
-            results = _compute([name for name in names if name not in found], plan.wanted, fake, real, train, device)
-        except GanevalError as error:
-            if plan.explicit:
-                raise GanevalError(f"{', '.join(names)}: {error}") from None
-            skipped.update(dict.fromkeys(names, str(error)))
-            continue
+        results, reasons = _tried([n for n in names if n not in found], plan.wanted, fake, real, train, device)
+        if reasons and plan.explicit:
+            reason = next(iter(reasons.values()))
+            raise GanevalError(f"{', '.join(name for name in reasons if reasons[name] == reason)}: {reason}")
+        skipped |= reasons
         for name in results.keys() & keys.keys():
             caches.save_estimate(keys[name], results[name])
-        seconds = (time.perf_counter() - began) / len(names)
+        seconds = (time.perf_counter() - began) / max(1, len(names) - len(reasons))
         for name, estimate in {**found, **results}.items():
             scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
     return {name: scored[name] for name in plan.wanted if name in scored}, skipped
@@ -144,12 +142,28 @@ def _key(metric: Metric, key: str | None, train: Features | None, train_key: str
     return caches.key_of(key, train_key) if key and train_key else None
 
 
-def _batches(wanted: Mapping[str, Any]) -> list[list[str]]:
+def families(wanted: Mapping[str, Any]) -> list[list[str]]:
     """The wanted names, those of one family together, the others alone."""
     batches: dict[Any, list[str]] = {}
     for name in wanted:
         batches.setdefault(METRICS[name].family or name, []).append(name)
     return list(batches.values())
+
+
+def _tried(names: list[str], *arguments: Any) -> tuple[dict[str, Estimate], dict[str, str]]:
+    """The estimates, and why others could not be made: where a family fails, each of it is tried alone."""
+    try:
+        return _compute(names, *arguments), {}
+    except GanevalError as error:
+        if len(names) == 1:
+            return {}, {names[0]: str(error)}
+    results: dict[str, Estimate] = {}
+    reasons: dict[str, str] = {}
+    for name in names:
+        result, reason = _tried([name], *arguments)
+        results |= result
+        reasons |= reason
+    return results, reasons
 
 
 def _compute(

@@ -104,7 +104,7 @@ class Balls:
         self.reached[balls] += ones.sum(0)
         around += _shared(ones, p, b)
         reached += _shared(ones.T, b, p)
-        maybe = (squares <= self.reach[balls]) & ~sure
+        maybe = (squares <= self.reach[balls]) ^ sure
         if not self.counted:
             maybe &= ((around == 0).any(1) | (self.around[points] == 0))[:, None]
         for pairs in maybe.nonzero().split(PAIRS):

@@ -162,11 +162,8 @@ class Tally:
         self.picked_across += _picked(k, self.members[0][:, rows], self.members[1][:, columns])
 
     def sums(self) -> Sums:
-        square_x, square_y, square_xy = self.squares
-        return Sums(
-            *self.rows, *self.cross, *self.diagonals, (square_x, square_y, square_xy),
-            self.picked_within, self.picked_across,
-        )  # fmt: skip
+        (xx, yy), (xy, yx), (on_x, on_y), (x, y, across) = self.rows, self.cross, self.diagonals, self.squares
+        return Sums(xx, yy, xy, yx, on_x, on_y, (x, y, across), self.picked_within, self.picked_across)
 
 
 def _sum_of_squares(k: Tensor) -> float:

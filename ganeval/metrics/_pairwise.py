@@ -10,12 +10,14 @@ decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from ganeval.metrics._moments import mean
 
 BLOCK = 1024
 CANCELLED = 1e-9
@@ -24,8 +26,6 @@ TERMS = 256
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
 FEW = 128
 """Pairs of rows that are subtracted at a time, so that they stay in the processor's cache."""
-
-Pairwise = Callable[[Tensor, Tensor], Tensor]
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class Centred:
     @classmethod
     def both(cls, x: Tensor, y: Tensor) -> tuple[Centred, Centred]:
         """About the mean of y."""
-        centre = y.mean(0, dtype=torch.float64).to(y.dtype)
+        centre = mean(y).to(y.dtype)
         first, second = cls.about(x, centre), cls.about(y, centre)
         in_range = all(float(side.norms.max()) < 1e30 for side in (first, second)) and float(first.norms.max()) > 1e-20
         if in_range and torch.get_float32_matmul_precision() == "highest":
@@ -118,7 +118,7 @@ class Centred:
     def dots(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
         """x_i.y_j, float64, from a block of `products` about the common centre."""
         constant = other.along[columns] + self.centre.double().square().sum()
-        return (products + self.along[rows, None]).add_(constant)
+        return products.to(torch.float64, copy=True).add_(self.along[rows, None]).add_(constant)
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
@@ -132,7 +132,8 @@ def products(a: Tensor, b: Tensor) -> Tensor:
 class Taker(Protocol):
     """What reads the blocks of one pass: of the sides, 0 and 1, with themselves, and then of both."""
 
-    sides: Collection[int]
+    @property
+    def sides(self) -> Collection[int]: ...
 
     def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None: ...
 
@@ -165,10 +166,3 @@ def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
 
 def slices(n: int, start: int = 0) -> Iterator[slice]:
     return (slice(i, min(i + BLOCK, n)) for i in range(start, n, BLOCK))
-
-
-def blocks(x: Tensor, y: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, slice, Tensor]]:
-    """(rows, columns, pairwise(x[rows], y[columns])) over all of x and y."""
-    for rows in slices(len(x)):
-        for columns in slices(len(y)):
-            yield rows, columns, pairwise(x[rows], y[columns])

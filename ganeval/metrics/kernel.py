@@ -78,7 +78,9 @@ def kid_reading(
             "full_unbiased_std_error": error.std_error(),
         }
         if size < subset_size:
-            details["warning"] = f"subsets of {size} instead of {subset_size}, for want of images: not the published KID"
+            details["warning"] = (
+                f"subsets of {size} instead of {subset_size}, for want of images: not the published KID"
+            )
         value = float(np.mean(values))
         interval = error.interval(value, spread)
         if interval is None:
@@ -199,7 +201,7 @@ def unit_gaussian(bandwidth_squared: float) -> Kernel:
     """The Gaussian kernel of x / ||x|| and y / ||y||, CMMD's."""
 
     def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
-        if products.dtype == torch.float32 and 2 > SHARP * bandwidth_squared:
+        if products.dtype == torch.float32 and SHARP * bandwidth_squared < 2:
             squares = squared_distances(unit(x.rows[rows]), unit(y.rows[columns]))
             return squares.div_(-2 * bandwidth_squared).exp_()
         # ||u - v||^2 = 2 - 2 u.v

@@ -14,7 +14,7 @@ than FEWEST decide otherwise than the rest. Where coverage was measured: docs/ca
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -127,7 +127,7 @@ class Neighbours:
         self.halves = halvings(n, m, x.rows.device)
         votes = max((wanted[name]["k"] for name in self.by_vote), default=0)
         of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
-        self.sides = (0, 1) if of_fake else (1,)
+        self.sides: Collection[int] = (0, 1) if of_fake else (1,)
         self.near = Near.unknown(x, x, listed(of_fake, n)), Near.unknown(y, y, listed(reach, m))
         self.cross = Near.unknown(x, y, listed(votes, m)), Near.unknown(y, x, listed(votes, n))
         self.counts: dict[tuple[bool, int, bool], Balls] = {}

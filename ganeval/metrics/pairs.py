@@ -1,4 +1,4 @@
-"""All metrics of pairs of images, kernel distances and neighbours, from one pass over the products of their features."""
+"""All metrics of pairs of images, kernel distances and neighbours, from one pass over products of their features."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from ganeval import metrics
-from ganeval.metrics.neighbours import neighbours
 from ganeval.comparison import NEIGHBOURS
+from ganeval.metrics.neighbours import neighbours
 from ganeval.registry import METRICS
 from ganeval.types import Estimate
 

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from ganeval import metrics
+from ganeval.comparison import NEIGHBOURS
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
-from ganeval.comparison import NEIGHBOURS
 from ganeval.registry import METRICS
 
 

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 from ganeval.files import write_result
+from tests.benchmarks.growth import KID, PEER_KID, PEER_PRDC, PRDC, exponent
 from tests.benchmarks.growth import PEER as FIDELITY
-from tests.benchmarks.growth import exponent
 from tests.benchmarks.packages import FLOP_PER_IMAGE, LIMITS, PACKAGES
 
 RECORDS = Path(__file__).parent / "records"
@@ -141,21 +141,48 @@ def growth(record: dict[str, Any]) -> Iterator[str]:
     yield machine(record, record["load"])
     yield f"`python -m tests.benchmarks.growth {' '.join(f'--n {n}' for n in sizes)} " \
           "-o tests/benchmarks/records/growth.json`\n"  # fmt: skip
-    yield f"CPU seconds for all the named metrics together. An empty cell would have cost more than " \
-          f"{record['limit']:.0f} CPU seconds, or the time did not suffice: not measured.\n"  # fmt: skip
+    yield f"CPU seconds for all the named metrics together, which share one pass over the features, then for some of " \
+          f"them alone, then for the peers. An empty cell would have cost more than {record['limit']:.0f} CPU seconds, " \
+          "or the time did not suffice: not measured.\n"  # fmt: skip
     yield f"| metrics | {' | '.join(f'n = {n:,}' for n in sizes)} | exponent |"
     yield f"|---|{'---:|' * (len(sizes) + 1)}"
-    for names, found in record["seconds"].items():
-        seconds = {int(n): value for n, value in found.items()}
-        slope = exponent(seconds)
-        cells = [f"{seconds[n]:.2f}" if n in seconds else "" for n in sizes]
-        yield f"| {names} | {' | '.join(cells)} | {'' if slope is None else f'{slope:.1f}'} |"
-    ours = {n: [found.get(str(n)) for names, found in record["seconds"].items() if names != FIDELITY] for n in sizes}
-    sums = [f"{sum(times):.2f}" if None not in times else "" for times in ours.values()]
-    yield f"| all of ganeval's | {' | '.join(sums)} | |"
+    families, alone, peers = (record["seconds"][kind] for kind in ("families", "alone", "peers"))
+    for name, found in families.items():
+        yield _row(name, found, sizes)
+    whole = {str(n): sum(found[str(n)] for found in families.values())
+             for n in sizes if all(str(n) in found for found in families.values())}  # fmt: skip
+    yield _row("**all of the above: what `ganeval score` computes of Inception features**", whole, sizes)
+    for name, found in (alone | peers).items():
+        yield _row(name, found, sizes)
+    yield ""
+    yield from ratios(whole, alone, peers)
     peaks = [f"{mb / 1024:.2f} GB at n = {int(n):,}" for n, mb in record["peak_mb"].items()]
     if peaks:
-        yield f"\nPeak memory of the process up to then, features and logits of both sets included: {'; '.join(peaks)}."
+        yield "Peak memory of the process up to then, before the peers, features and logits of both sets included: " \
+              f"{'; '.join(peaks)}."  # fmt: skip
+
+
+def _row(name: str, found: dict[str, float], sizes: list[int]) -> str:
+    slope = exponent({int(n): value for n, value in found.items()})
+    cells = [f"{found[str(n)]:.2f}" if str(n) in found else "" for n in sizes]
+    return f"| {name} | {' | '.join(cells)} | {'' if slope is None else f'{slope:.1f}'} |"
+
+
+def ratios(
+    whole: dict[str, float], alone: dict[str, dict[str, float]], peers: dict[str, dict[str, float]]
+) -> Iterator[str]:
+    """What is asked of the metrics, beside what was measured at the largest n where both were."""
+    for ours, what, theirs, asked in (
+        (whole, "all of them", FIDELITY, 1.0),
+        (alone[KID], "kid", PEER_KID, 1.0),
+        (alone[PRDC], PRDC, PEER_PRDC, 5.0),
+    ):
+        both = [n for n in ours if n in peers[theirs]]
+        if both:
+            n = max(both, key=int)
+            ratio = peers[theirs][n] / ours[n]
+            yield f"At n = {int(n):,}, {theirs} costs {ratio:.1f} times what {what} cost here; the goal, {asked:.0f} " \
+                  f"times or more, is {'met' if ratio >= asked else '**not met**'}.\n"  # fmt: skip
 
 
 def machine(record: dict[str, Any], load: list[float]) -> str:
