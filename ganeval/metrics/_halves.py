@@ -95,25 +95,29 @@ class Balls:
 
     def add(self, points: slice, balls: slice, squares: Tensor) -> None:
         """Counts a block of rough squared distances (points, balls)."""
-        around, reached = self.half_around[points], self.half_reached[balls]
-        p, b, radii = self.point_halves[points], self.ball_halves[balls], self.half_radii[balls]
+        rows = torch.arange(points.start, points.stop, device=squares.device)
+        if not self.counted:
+            left = (self.around[rows] == 0) | (self.half_around[rows] == 0).any(1)
+            if not bool(left.all()):
+                rows, squares = rows[left], squares[left]
+        p, b = self.point_halves[rows], self.ball_halves[balls]
+        radii, reached = self.half_radii[balls], self.half_reached[balls]
         # A pair nearer than the whole set's radius is inside in every half that it shares: a half's radii are longer.
         sure = squares < self.low[balls]
         ones = sure.to(squares.dtype)
-        self.around[points] += ones.sum(1)
+        self.around[rows] += ones.sum(1)
         self.reached[balls] += ones.sum(0)
-        around += _shared(ones, p, b)
+        self.half_around[rows] += _shared(ones, p, b)
         reached += _shared(ones.T, b, p)
-        maybe = (squares <= self.reach[balls]) ^ sure
-        if not self.counted:
-            maybe &= ((around == 0).any(1) | (self.around[points] == 0))[:, None]
-        for pairs in maybe.nonzero().split(PAIRS):
+        for pairs in ((squares <= self.reach[balls]) ^ sure).nonzero().split(PAIRS):
             i, j = pairs.T
             d = squares[i, j]
-            self._settle(i + points.start, j + balls.start, d)
-            within = d[:, None] < radii[j] if self.strict else d[:, None] <= radii[j]
-            within = (within & (p[i] == b[j])).to(around.dtype)
-            around.index_add_(0, i, within)
+            self._settle(rows[i], j + balls.start, d)
+            # index_select copies rows several times faster than an index does.
+            beyond, d = radii.index_select(0, j), d[:, None]
+            within = d < beyond if self.strict else d <= beyond
+            within = (within & (p.index_select(0, i) == b.index_select(0, j))).to(reached.dtype)
+            self.half_around.index_add_(0, rows[i], within)
             reached.index_add_(0, j, within)
 
     def _settle(self, points: Tensor, balls: Tensor, squares: Tensor) -> None:

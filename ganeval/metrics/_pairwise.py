@@ -46,8 +46,8 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
 
 def exact_squares(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
     """||x_i - y_j||^2 of pairs of rows (P,), from the differences, in float64: the same for the same two rows."""
-    parts = [(x[a].double() - y[b]).square_().sum(1) for a, b in zip(i.split(FEW), j.split(FEW), strict=True)]
-    return torch.cat(parts)
+    parts = zip(i.split(FEW), j.split(FEW), strict=True)
+    return torch.cat([(x.index_select(0, a).double() - y.index_select(0, b)).square_().sum(1) for a, b in parts])
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:

@@ -142,8 +142,8 @@ def growth(record: dict[str, Any]) -> Iterator[str]:
     yield f"`python -m tests.benchmarks.growth {' '.join(f'--n {n}' for n in sizes)} " \
           "-o tests/benchmarks/records/growth.json`\n"  # fmt: skip
     yield f"CPU seconds for all the named metrics together, which share one pass over the features, then for some of " \
-          f"them alone, then for the peers. An empty cell would have cost more than {record['limit']:.0f} CPU seconds, " \
-          "or the time did not suffice: not measured.\n"  # fmt: skip
+          f"them alone, then for the peers. An empty cell would have cost more than {record['limit']:.0f} CPU " \
+          "seconds, or the time did not suffice: not measured.\n"  # fmt: skip
     yield f"| metrics | {' | '.join(f'n = {n:,}' for n in sizes)} | exponent |"
     yield f"|---|{'---:|' * (len(sizes) + 1)}"
     families, alone, peers = (record["seconds"][kind] for kind in ("families", "alone", "peers"))
