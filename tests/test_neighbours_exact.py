@@ -49,6 +49,9 @@ SETS: dict[str, Callable[[], Tensor]] = {
     "far from 0": lambda: plain() + 3e4,
     "tiny": lambda: plain() * 1e-6,
     "vanishing squares": lambda: plain() * 1e-25,
+    "squares that vanish beside others": lambda: (
+        plain() * torch.tensor([1.0, 1e-21, 1.0, 1.0, 1.0]).repeat(120)[:, None]
+    ),
     "huge": lambda: plain() * 1e6,
     "squares beyond float32": lambda: plain() * 1e25,
     "one outlier": lambda: torch.cat([plain()[:-1], plain()[-1:] * 1e6]),

@@ -84,8 +84,8 @@ class Balls:
         self.k, self.strict, self.near, self.points, self.counted = k, strict, near, points, counted
         self.ball_halves, self.point_halves = ball_halves, point_halves
         radii = near.squares[:, k - 1]
-        # The radius is off by up to its slack, and a distance like it by as much again.
-        self.low, self.high = radii - 2.01 * near.slack(radii), radii + 2.01 * near.slack(radii)
+        # The radius is off by up to its slack, a distance like it by as much again, and these sums by their rounding.
+        self.low, self.high = radii - 2.1 * near.slack(radii), radii + 2.1 * near.slack(radii)
         self.exact = torch.full_like(near.of.norms, math.nan)
         half_radii = nearest_in_half(near.squares, near.index, k, ball_halves, ball_halves)
         self.half_radii = half_radii + near.slack(half_radii) * (-TIE if strict else TIE)
@@ -123,12 +123,14 @@ class Balls:
     def _settle(self, points: Tensor, balls: Tensor, squares: Tensor) -> None:
         """Counts those of the pairs (P,) that are inside in the whole sets."""
         unsure = (squares <= self.high[balls]).nonzero()[:, 0]
-        points, balls, squares = points[unsure], balls[unsure], squares[unsure].double()
+        points, balls, squares = points[unsure], balls[unsure], squares[unsure].double().clamp(min=0)
         which = balls.unique()
         which = which[self.exact[which].isnan()]
         self.exact[which] = self.near.settled(which, self.k)
-        radii, bound = self.exact[balls], self.points.rounding * (self.points.norms[points] + self.near.of.norms[balls])
-        still = ((squares - radii).abs() <= bound).nonzero()[:, 0]
+        radii, norms = self.exact[balls], self.points.norms[points] + self.near.of.norms[balls]
+        bound = self.points.rounding * norms + self.points.underflow
+        # Nothing is in an open ball around a copy.
+        still = (((squares - radii).abs() <= bound) & (radii > 0 if self.strict else True)).nonzero()[:, 0]
         squares[still] = exact_squares(self.points.rows, points[still], self.near.of.rows, balls[still])
         inside = (squares < radii if self.strict else squares <= radii).to(self.around.dtype)
         self.around.index_add_(0, points, inside)

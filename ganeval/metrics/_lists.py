@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval.metrics._pairwise import Centred, across, exact_squares
+from ganeval.metrics._pairwise import FEW, Centred, across, exact_squares
 
 SPARE = 3
-"""Candidates beyond the k wanted, so that rounding in a search in float64 does not lose a neighbour."""
+"""Candidates beyond the k wanted, from which the k-th distance is known well enough to leave most others out."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Near:
         ||b||^2 <= 2 ||a||^2 + 2 ||a - b||^2 in the bound of `rounding`; as much again for the roughness of `squares`.
         """
         norms = self.of.norms[rows].view(-1, *(1 for _ in squares.shape[1:]))
-        return (self.of.rounding * (3.01 * norms + 2.1 * squares)).to(squares.dtype)
+        return (self.of.rounding * (3.01 * norms + 2.1 * squares) + self.of.underflow).to(squares.dtype)
 
     def settled(self, rows: Tensor, k: int) -> Tensor:
         """The squared distance from each of the images `rows` (R,) to the k-th nearest, exactly: (R,), float64."""
@@ -64,21 +64,25 @@ class Near:
         r, place = maybe.nonzero().T
         values[r, place] = exact_squares(self.of.rows, rows[r], self.among.rows, self.index[rows[r], place])
         found = values.kthvalue(k).values
-        if bool(short.any()):
-            found[short] = self._among_all(rows[short], k)
+        for part in short.nonzero()[:, 0].split(FEW) if bool(short.any()) else ():
+            found[part] = self._among_all(rows[part], k)
         return found
 
     def _among_all(self, rows: Tensor, k: int) -> Tensor:
-        """`settled` without the lists: every distance in float64, and k + SPARE of them again from the differences."""
+        """`settled` from all distances in float64; of those, what may be among the k nearest, from the differences."""
         centre = self.of.centre.double()
         of, among = Centred.about(self.of.rows[rows], centre), Centred.about(self.among.rows, centre)
-        near = Near.unknown(of, among, min(k + SPARE, len(among.rows)))
-        for some, columns, p in across(of, among):
-            d = of.rough(some, among, columns, p)
-            if self.of is self.among:
-                own = rows[some, None] == torch.arange(columns.start, columns.stop, device=rows.device)
-                d[own] = math.inf
-            near.merge(some, d, columns.start)
-        r, place = (near.squares < math.inf).nonzero().T
-        near.squares[r, place] = exact_squares(of.rows, r, among.rows, near.index[r, place])
-        return near.squares.kthvalue(k).values
+        rough = torch.cat([of.rough(all_rows, among, columns, p) for all_rows, columns, p in across(of, among)], 1)
+        if self.of is self.among:
+            rough[torch.arange(len(rows), device=rows.device), rows] = math.inf
+        first = rough.topk(min(k + SPARE, rough.shape[1]), largest=False).indices
+        maybe = torch.zeros_like(rough, dtype=torch.bool).scatter_(1, first, True)
+        bound = of.rounding * (of.norms[:, None] + among.norms) + of.underflow
+        for _ in range(2):
+            # From the first few the k-th is known from above, so that few others can be nearer; none, than copies.
+            values = torch.full_like(rough, math.inf)
+            r, place = (maybe & (rough < math.inf)).nonzero().T
+            values[r, place] = exact_squares(of.rows, r, among.rows, place)
+            most = values.kthvalue(k).values
+            maybe |= (rough - bound).clamp(min=0) < most[:, None]
+        return most

@@ -80,13 +80,14 @@ class Centred:
         """About the mean of y."""
         centre = mean(y).to(y.dtype)
         first, second = cls.about(x, centre), cls.about(y, centre)
-        in_range = all(float(side.norms.max()) < 1e30 for side in (first, second)) and float(first.norms.max()) > 1e-20
+        in_range = all(1e-20 < float(side.norms.max()) < 1e30 for side in (first, second))
         if in_range and torch.get_float32_matmul_precision() == "highest":
             return first, second
         return cls.about(x, centre.double()), cls.about(y, centre.double())
 
     @classmethod
     def about(cls, rows: Tensor, centre: Tensor) -> Centred:
+        """About a point of the caller's."""
         norms, along, lengths = [], [], []
         for block in rows.split(BLOCK):
             centred = (block - centre).double()
@@ -107,7 +108,13 @@ class Centred:
         n = min(TERMS, len(self.centre)) + len(self.centre) // TERMS + 64
         return 1.01 * n * torch.finfo(self.centre.dtype).eps / 2
 
+    @property
+    def underflow(self) -> float:
+        """What the bound of `rounding` leaves out: products that are too small for their type, and vanish."""
+        return 4 * len(self.centre) * torch.finfo(self.centre.dtype).tiny
+
     def block(self, rows: slice) -> Tensor:
+        """The centred rows, in the centre's type."""
         return self.rows[rows] - self.centre
 
     def rough(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:

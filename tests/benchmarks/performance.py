@@ -14,7 +14,8 @@ from statistics import median
 from typing import Any
 
 from ganeval.files import write_result
-from tests.benchmarks.growth import KID, PEER_KID, PEER_PRDC, PRDC, exponent
+from ganeval.metrics._pairwise import BLOCK
+from tests.benchmarks.growth import KID, KINDS, PEER_KID, PEER_PRDC, PRDC, exponent
 from tests.benchmarks.growth import PEER as FIDELITY
 from tests.benchmarks.packages import FLOP_PER_IMAGE, LIMITS, PACKAGES
 
@@ -44,6 +45,8 @@ DIGITS = (
     "(`tests/parity/test_metrics_peers.py`).\n"
 )
 SOURCES = {"cifar10": "32-pixel PNG of CIFAR-10", "photos": "photographs (JPEG of different sizes)"}
+WIDE = 2048
+"""Inception's features."""
 WHAT_FAILED = "A row without numbers was not measured."
 
 
@@ -53,8 +56,9 @@ def page() -> str:
     for name in SOURCES:
         if record := _record(name):
             parts += end_to_end(record, _record(f"{name}-few"))
-    if record := _record("growth"):
-        parts += growth(record)
+    for name in ("growth", "growth-64"):
+        if record := _record(name):
+            parts += growth(record, name)
     return "\n".join(parts) + "\n"
 
 
@@ -135,15 +139,16 @@ def limits(runs: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
             )
 
 
-def growth(record: dict[str, Any]) -> Iterator[str]:
+def growth(record: dict[str, Any], name: str) -> Iterator[str]:
     sizes = sorted(int(n) for n in record["sizes"])
     yield f"## Growth with n, {record['dim']} features\n"
     yield machine(record, record["load"])
-    yield f"`python -m tests.benchmarks.growth {' '.join(f'--n {n}' for n in sizes)} " \
-          "-o tests/benchmarks/records/growth.json`\n"  # fmt: skip
-    yield f"CPU seconds for all the named metrics together, which share one pass over the features, then for some of " \
-          f"them alone, then for the peers. An empty cell would have cost more than {record['limit']:.0f} CPU " \
-          "seconds, or the time did not suffice: not measured.\n"  # fmt: skip
+    options = [f"--n {n}" for n in sizes] + [f"--dim {record['dim']}"]
+    options += [f"--kind {kind}" for kind in record["kinds"]] if len(record["kinds"]) < len(KINDS) else []
+    yield f"`python -m tests.benchmarks.growth {' '.join(options)} -o tests/benchmarks/records/{name}.json`\n"
+    yield "CPU seconds for all the named metrics together, which share their passes over the features; then for some " \
+          "of them alone, and for peers. An empty cell would have cost more than " \
+          f"{record['limit']:.0f} CPU seconds, or the time did not suffice: not measured.\n"  # fmt: skip
     yield f"| metrics | {' | '.join(f'n = {n:,}' for n in sizes)} | exponent |"
     yield f"|---|{'---:|' * (len(sizes) + 1)}"
     families, alone, peers = (record["seconds"][kind] for kind in ("families", "alone", "peers"))
@@ -159,7 +164,13 @@ def growth(record: dict[str, Any]) -> Iterator[str]:
     peaks = [f"{mb / 1024:.2f} GB at n = {int(n):,}" for n, mb in record["peak_mb"].items()]
     if peaks:
         yield "Peak memory of the process up to then, before the peers, features and logits of both sets included: " \
-              f"{'; '.join(peaks)}."  # fmt: skip
+              f"{'; '.join(peaks)}.\n"  # fmt: skip
+    most, more = sizes[-1], WIDE - record["dim"]
+    if more > 0:
+        sets, blocks = 2 * most * more * 4 / 2**30, 2 * BLOCK * more * 8 / 2**30
+        yield f"With {WIDE} features the two sets would take {sets:.2f} GB more at n = {most:,}, in float32, and the " \
+              f"blocks of {BLOCK} rows {blocks:.2f} GB: nothing else in the pass over pairs of images grows with the " \
+              "number of features.\n"  # fmt: skip
 
 
 def _row(name: str, found: dict[str, float], sizes: list[int]) -> str:
@@ -174,10 +185,10 @@ def ratios(
     """What is asked of the metrics, beside what was measured at the largest n where both were."""
     for ours, what, theirs, asked in (
         (whole, "all of them", FIDELITY, 1.0),
-        (alone[KID], "kid", PEER_KID, 1.0),
-        (alone[PRDC], PRDC, PEER_PRDC, 5.0),
+        (alone.get(KID, {}), "kid", PEER_KID, 1.0),
+        (alone.get(PRDC, {}), PRDC, PEER_PRDC, 5.0),
     ):
-        both = [n for n in ours if n in peers[theirs]]
+        both = [n for n in ours if n in peers.get(theirs, {})]
         if both:
             n = max(both, key=int)
             ratio = peers[theirs][n] / ours[n]
