@@ -41,7 +41,7 @@ def metrics_version() -> str:
     return key_of(digest.hexdigest(), *(version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")))
 
 
-def _keep(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def keep(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Writes a file that a run can do without: where it can't be written, the reason is logged."""
     try:
         with atomic_write(path) as file:
@@ -56,16 +56,22 @@ def load_features(key: str) -> Features | None:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-            meta, digests, indices = json.loads(str(arrays["meta"])), arrays["digests"], arrays["indices"]
+        return _features(arrays)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError):
+        log.warning("the cached features %s were written by another version; computing them again", path)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         log.warning("the cached features %s can't be read (%s); computing them again", path, error)
-        return None
+    return None
+
+
+def _features(arrays: dict[str, np.ndarray]) -> Features:
+    meta = json.loads(str(arrays["meta"]))
     tensors = {name: torch.from_numpy(arrays[name]) for name in ("pooled", "logits", "labels") if name in arrays}
     survey = Survey(
-        digests,
-        indices,
+        arrays["digests"],
+        arrays["indices"],
         Counter(meta["sizes"]),
         Counter(meta["formats"]),
         Counter(meta["treatments"]),
@@ -100,7 +106,7 @@ def save_features(key: str, features: Features) -> None:
     for name, tensor in (("logits", features.logits), ("labels", features.labels)):
         if tensor is not None:
             arrays[name] = tensor.numpy()
-    _keep(cache_dir() / "features" / f"{key}.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    keep(cache_dir() / "features" / f"{key}.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def load_estimate(key: str) -> Estimate | None:
@@ -112,12 +118,14 @@ def load_estimate(key: str) -> Estimate | None:
         return Estimate(**saved, interval=tuple(interval) if interval else None)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError):
+        log.warning("the cached estimate %s was written by another version; computing it again", path)
+    except (OSError, ValueError) as error:
         log.warning("the cached estimate %s can't be read (%s); computing it again", path, error)
-        return None
+    return None
 
 
 def save_estimate(key: str, estimate: Estimate) -> None:
     """Saves an estimate under `key`; where the folder can't be written, a warning says so."""
     content = json.dumps(asdict(estimate)).encode()
-    _keep(cache_dir() / "estimates" / key[:2] / f"{key}.json", lambda file: file.write(content))
+    keep(cache_dir() / "estimates" / key[:2] / f"{key}.json", lambda file: file.write(content))

@@ -175,7 +175,7 @@ Made in {seconds:.0f} s. The samples are in {folder}. Score them yourself:
   ganeval score {folder / "honest"} --ref digits:test
   ganeval score {folder / "collapsed"} --ref digits:test --by-class
   ganeval collapse {folder / "collapsed"} --ref digits:test
-  ganeval score {folder / "copied"} --ref digits:test --train digits:train
+  ganeval score {folder / "copied"} --ref digits:test --train digits:train --html copied.html
 """
 
 

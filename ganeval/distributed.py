@@ -6,6 +6,7 @@ group that is running already).
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import socket
@@ -38,6 +39,8 @@ def join() -> bool:
 
     if not dist.is_initialized():
         dist.init_process_group("gloo", timeout=PATIENCE)
+        # Threads of a group that is still there when Python ends abort the process, about one time in ten.
+        atexit.register(dist.destroy_process_group)
     return True
 
 

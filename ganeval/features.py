@@ -40,20 +40,22 @@ def extract(
     data_root: str | Path | None = None,
     progress: str | None = None,
     distributed: bool = False,
+    paranoid: bool = False,
 ) -> Features:
     """Features of every image, one row each, in the order of the images.
 
     images: a folder, zip, npz, npy or named data set; uint8 tensor (N, 3, H, W); array (N, H, W, C); ImageSet.
     extractor: a registered name, "module:attribute", or an object with the Extractor protocol.
     skip_bad: leaves out images that can't be read, and lists them in `survey.skipped`.
-    cache: keeps the features, keyed by the images' content and the fingerprint.
+    cache: keeps the features, keyed by the images' content and the fingerprint. paranoid: reads every byte for that
+    key; without it a file whose size, times and inode are as they were is taken to be unchanged (docs/cache.md).
     progress: the label of a progress bar on stderr; None shows none.
     distributed: shares the work among the ranks of torch.distributed, all of which must call this with the same
     arguments; each gets all features, equal to the bit to those of one process with as many threads.
 
     Raises GanevalError for input that can't be used, UnobtainableError for weights or data that are not here.
     """
-    dataset = open_images(images, data_root=data_root)
+    dataset = open_images(images, data_root=data_root, cache=cache, paranoid=paranoid)
     if isinstance(extractor, str):
         extractor = load_extractor(extractor, weights=None if weights is None else Path(weights))
     fingerprint = full_fingerprint(extractor, precision)

@@ -55,6 +55,7 @@ def score(
     train: Source | Features | None = None,
     gallery: bool = False,
     distributed: bool = False,
+    paranoid: bool = False,
 ) -> ScoreReport:
     """Scores generated images, against a reference where one is given.
 
@@ -77,7 +78,7 @@ def score(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        by_class, skip_bad, cache, data_root, progress, collapse, gallery, distributed,
+        by_class, skip_bad, cache, data_root, progress, collapse, gallery, distributed, paranoid,
     )  # fmt: skip
     if not distributed:
         return score_each([samples], reference, settings, train)[0]

@@ -34,3 +34,4 @@ class Settings:
     collapse: bool | None = None
     gallery: bool = False
     distributed: bool = False
+    paranoid: bool = False

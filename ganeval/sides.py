@@ -63,7 +63,7 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
         if moments.fingerprint is None:
             notes = (f"{source} does not say how its features were made: compare only if by this very extractor",)
         return Side(SetInfo(str(source), moments.n, sha256), moments, notes, moments.extractor)
-    images = open_images(source, data_root=settings.data_root)
+    images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
     if settings.n is not None:
         if not 2 <= settings.n <= len(images):
             raise GanevalError(f"--n {settings.n}: {images.source} has {len(images)} images; give 2 to {len(images)}")

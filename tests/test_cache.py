@@ -70,6 +70,22 @@ def test_a_damaged_file_counts_as_absent(damage: str, caplog: pytest.LogCaptureF
     assert "k.npz" in caplog.text
 
 
+def test_what_another_version_wrote_is_said_so(caplog: pytest.LogCaptureFixture) -> None:
+    caches.save_features("k", some_features())
+    path = cache_dir() / "features" / "k.npz"
+    for name in ("indices", "pooled", "meta"):
+        with np.load(path) as file:
+            arrays = {key: file[key] for key in file.files if key != name}
+        np.savez(path.with_name(f"{name}.npz"), **arrays)
+        assert caches.load_features(name) is None
+    caches.save_estimate("ab", Estimate(1.5))
+    path = cache_dir() / "estimates" / "ab" / "ab.json"
+    path.write_text(path.read_text().replace('"value"', '"number"'))
+    assert caches.load_estimate("ab") is None
+    assert [record.getMessage().count("was written by another version") for record in caplog.records] == [0, 0, 0, 1]
+    assert [record.getMessage().count("were written by another version") for record in caplog.records] == [1, 1, 1, 0]
+
+
 def test_a_key_depends_on_every_part() -> None:
     assert len({caches.key_of("a", "b"), caches.key_of("ab", ""), caches.key_of("a"), caches.key_of("a", None)}) == 4
 

@@ -120,7 +120,7 @@ def test_digits_are_split_without_overlap() -> None:
     train, test, whole = (open_images(name) for name in ("digits:train", "digits:test", "digits"))
     assert (len(train), len(test), len(whole)) == (1200, 597, 1797)
     assert whole.extractor == "classifier:digits"
-    keys = [{train.reader.digest(i) for i in range(1200)}, {test.reader.digest(i) for i in range(597)}]
+    keys = [set(train.digests()), set(test.digests())]
     assert not keys[0] & keys[1]
     assert sorted(set(whole.labels.tolist())) == list(range(10))
     assert whole[0].pixels.max() == 239  # the darkest level of the first digit is 15 of 16

@@ -163,23 +163,12 @@ def test_two_processes_come_to_what_one_comes_to(tmp_path: Path) -> None:
 def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
     lightning = pytest.importorskip("lightning.pytorch")
     from ganeval.integrations.lightning import ScoreSamples
+    from tests.learner import Learner
 
     real = pixels("digits:test", 300)
     modes: list[bool] = []
 
-    class Model(lightning.LightningModule):  # type: ignore[misc, name-defined]
-        """Learns nothing; its samples are real digits, brighter from epoch to epoch."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(1, 1)
-
-        def training_step(self, batch: torch.Tensor, _: int) -> torch.Tensor:
-            return self.layer(batch).mean()
-
-        def configure_optimizers(self) -> torch.optim.Optimizer:
-            return torch.optim.SGD(self.parameters(), 0.1)
-
+    # The samples are real digits, brighter from epoch to epoch.
     def sample(module: Any, n: int) -> torch.Tensor:
         modes.append(module.training)
         return sample_of(module.current_epoch)[:n]
@@ -195,7 +184,7 @@ def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
         max_epochs=4, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path, callbacks=[scores, Keep()],
     )  # fmt: skip
-    trainer.fit(Model(), torch.utils.data.DataLoader(torch.zeros(4, 1), batch_size=2))
+    trainer.fit(Learner(), torch.utils.data.DataLoader(torch.zeros(4, 1), batch_size=2))
     assert modes == [False, False], "every second epoch, in evaluation mode"
     first, second = logged[1], logged[3]
     darker = ganeval.score(sample_of(1), real, extractor="classifier:digits", metrics=["fid"], cache=False)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import ganeval
 from ganeval.metrics._moments import moments
@@ -54,19 +53,9 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def lightning_model(names: dict[str, Any]) -> Any:
-    import lightning.pytorch
+    from tests.learner import Learner
 
-    class Model(lightning.pytorch.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(1, 1)
-
-        def training_step(self, batch: torch.Tensor, _: int) -> torch.Tensor:
-            return self.layer(batch).mean()
-
-        def configure_optimizers(self) -> torch.optim.Optimizer:
-            return torch.optim.SGD(self.parameters(), 0.1)
-
+    class Model(Learner):
         def generate(self, n: int) -> torch.Tensor:
             return names["generate"](n)
 

@@ -204,7 +204,7 @@ def load(
         raise unknown("data set", name, NAMES)
     opened = open_images(path)
     # Chosen by content, so that a file's name or place moves no image across.
-    order = sorted(range(len(opened)), key=lambda i: opened.reader.digest(opened.rows[i]))
+    order = sorted(range(len(opened)), key=opened.digests().__getitem__)
     kept = [i for rank, i in enumerate(order) if rank % HELD_OUT]
     if len(kept) == len(order) or not kept:
         raise GanevalError(f"{name} has {len(order)} image(s); training needs more")

@@ -101,17 +101,13 @@ def _opened(source: Source, settings: Settings, option: str) -> ImageSet:
     if isinstance(source, Features) or is_statistics(source):
         what = "holds features" if isinstance(source, Features) else f"{source} holds statistics"
         raise GanevalError(f"{option} {what}, and the audit alters the images themselves; give the images")
-    images = open_images(source, data_root=settings.data_root)
-    return images.subset(sorted(range(len(images)), key=_digests(images).__getitem__))
-
-
-def _digests(images: ImageSet) -> list[bytes]:
-    return [images.reader.digest(row) for row in images.rows]
+    images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
+    return images.subset(sorted(range(len(images)), key=images.digests().__getitem__))
 
 
 def _overlap(real: ImageSet, train: ImageSet) -> list[str]:
-    ours = set(_digests(train))
-    shared = len(ours.intersection(_digests(real)))
+    ours = set(train.digests())
+    shared = len(ours.intersection(real.digests()))
     if 2 * shared >= min(len(real), len(ours)):
         raise GanevalError(
             f"{shared} of the {len(real)} reference images are in the training set {train.source} too; "

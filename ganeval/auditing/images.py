@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -94,9 +94,9 @@ class AlteredReader:
         random = np.random.RandomState([self.seed, i])
         return replace_pixels(found, ALTERATIONS[kind](found.pixels, float(strength or 1), random))
 
-    def digest(self, i: int) -> bytes:
-        whole = self.images.reader.digest(self.images.rows[i])
-        return hashlib.sha256(whole + f"{self.bank}/{self.seed}/{i}/v1".encode()).digest()
+    def digests(self, rows: Sequence[int]) -> list[bytes]:
+        whole = self.images.digests()
+        return [hashlib.sha256(whole[i] + f"{self.bank}/{self.seed}/{i}/v1".encode()).digest() for i in rows]
 
 
 def replace_pixels(image: Image, pixels: Tensor) -> Image:

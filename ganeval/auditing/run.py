@@ -51,6 +51,7 @@ def audit(
     cache: bool = True,
     data_root: str | Path | None = None,
     progress: bool = False,
+    paranoid: bool = False,
 ) -> AuditReport:
     """Which metrics see which defects, on the user's own images: the experiments of Xu et al. (2018, arXiv:1806.07755).
 
@@ -64,7 +65,7 @@ def audit(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        skip_bad=skip_bad, cache=cache, data_root=data_root, progress=progress,
+        skip_bad=skip_bad, cache=cache, data_root=data_root, progress=progress, paranoid=paranoid,
     )  # fmt: skip
     return audit_with(reference, settings, train=train, samples=samples, experiments=experiments, repeats=repeats)
 

@@ -40,11 +40,12 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def parsed(
         *args: Any, extractor: str, weights: Path | None, batch_size: int, device: str, precision: Any, workers: int,
-        skip_bad: bool, data_root: Path | None, no_cache: bool, quiet: bool, **others: Any,
+        skip_bad: bool, data_root: Path | None, no_cache: bool, paranoid: bool, quiet: bool, **others: Any,
     ) -> Any:  # fmt: skip
         settings = Settings(
             extractor, weights=weights, batch_size=batch_size, device=device, precision=precision, workers=workers,
-            skip_bad=skip_bad, data_root=data_root, cache=not no_cache, progress=sys.stderr.isatty() and not quiet,
+            skip_bad=skip_bad, data_root=data_root, cache=not no_cache, paranoid=paranoid,
+            progress=sys.stderr.isatty() and not quiet,
         )  # fmt: skip
         return command(*args, settings=settings, quiet=quiet, **others)
 
@@ -65,6 +66,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--skip-bad", is_flag=True, help="Leave out images that can't be read, and list them."),
         DATA_ROOT,
         click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing."),
+        click.option("--paranoid", is_flag=True, help="Trust no file's size and times: read all bytes."),
         QUIET,
     ]  # fmt: skip
     for option in reversed(options):

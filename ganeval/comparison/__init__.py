@@ -68,6 +68,7 @@ def compare(
     cache: bool = True,
     data_root: str | Path | None = None,
     progress: bool = False,
+    paranoid: bool = False,
 ) -> ComparisonReport:
     """Is A better than B? For each metric a - b, with standard error, 95% interval and p-value.
 
@@ -88,7 +89,7 @@ def compare(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers, False, skip_bad, cache,
-        data_root, progress,
+        data_root, progress, paranoid=paranoid,
     )  # fmt: skip
     return compare_sets(a, b, reference, settings, paired=paired, alpha=alpha)
 

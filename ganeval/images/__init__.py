@@ -28,7 +28,7 @@ class Image(NamedTuple):
 
 
 class Reader(Protocol):
-    """Where images lie. `read` raises BadImageError; `digest` is the sha256 of image i as stored, not decoded."""
+    """Where images lie. `read` raises BadImageError; `digests` are the sha256 of images as stored, not decoded."""
 
     def __len__(self) -> int: ...
 
@@ -36,7 +36,7 @@ class Reader(Protocol):
 
     def name(self, i: int) -> str: ...
 
-    def digest(self, i: int) -> bytes: ...
+    def digests(self, rows: Sequence[int]) -> list[bytes]: ...
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,22 @@ class ImageSet(Dataset):
         labels = None if self.labels is None else self.labels[list(indices)]
         return replace(self, rows=tuple(self.rows[i] for i in indices), labels=labels)
 
+    def digests(self) -> list[bytes]:
+        """The sha256 of each image as stored, in order."""
+        return self.reader.digests(self.rows)
+
     def content_key(self) -> str:
         """The sha256 over the stored content of every image, in order, and the labels.
 
-        File names, places and times do not enter; nothing is decoded.
+        File names, places and times do not enter; nothing is decoded. Made once for an opened set.
         """
         return self._content_key
 
     @cached_property
     def _content_key(self) -> str:
         total = hashlib.sha256()
-        for row in self.rows:
-            total.update(self.reader.digest(row))
+        for digest in self.digests():
+            total.update(digest)
         if self.labels is not None:
             total.update(repr((self.labels.tolist(), self.class_names)).encode())
         return total.hexdigest()
@@ -90,17 +94,23 @@ class ImageSet(Dataset):
 Source = str | Path | Tensor | np.ndarray | ImageSet
 
 
-def open_images(source: Source, *, data_root: str | Path | None = None) -> ImageSet:
+def open_images(
+    source: Source, *, data_root: str | Path | None = None, cache: bool = True, paranoid: bool = False
+) -> ImageSet:
     """Opens a set of images; none is decoded yet.
 
     source: a folder (searched in depth; class folders give labels), a .zip (StyleGAN's dataset.json gives labels),
     an .npz (`arr_0`, NHWC) or .npy, a data set name with its split ("mnist:test"), a tensor (N, 3 or 1, H, W) or
     array (N, H, W[, 1, 3 or 4]), uint8 or floats in [0, 1].
     data_root: where torchvision's data sets lie; else GANEVAL_DATA.
+    cache: keeps the digests of files. paranoid: takes none that was kept, and reads every file for its digest; without
+    it a file is read again only where its size, times or inode are not what they were. An ImageSet stays as it was
+    opened.
 
     Raises GanevalError for what can't be opened, UnobtainableError for a named data set that is not here.
     """
     from ganeval.images import arrays, folders, named
+    from ganeval.images.digests import Memo, stamp_of
 
     if isinstance(source, ImageSet):
         return source
@@ -109,13 +119,14 @@ def open_images(source: Source, *, data_root: str | Path | None = None) -> Image
     if not isinstance(source, str | Path):
         raise GanevalError(f"can't take images from a {type(source).__name__}; give a path, a tensor or an array")
     path = Path(source).expanduser()
+    memo = Memo(path, stamp_of(path), cache, paranoid)
     if path.is_dir():
-        return folders.open_folder(path, str(source))
+        return folders.open_folder(path, str(source), memo)
     if path.is_file():
         openers = {".zip": folders.open_zip, ".npz": arrays.open_npz, ".npy": arrays.open_npy}
         if path.suffix.lower() not in openers:
             raise GanevalError(f"{source} is a file of a kind not understood; give a folder, .zip, .npz or .npy")
-        return openers[path.suffix.lower()](path, str(source))
+        return openers[path.suffix.lower()](path, str(source), memo)
     name, _, split = str(source).partition(":")
     if name.lower().replace("-", "_") in DATASETS:
         return named.open_named(name.lower().replace("-", "_"), split, str(source), data_root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.images import Image, ImageSet, all_rows, as_labels
+from ganeval.images.digests import Memo
 
 CHUNK = 1024
 FLOATS_GUESSED = "floats in [0, 1] were taken as 0 to 255 (x255, rounded); save uint8 to leave no doubt"
@@ -21,10 +23,11 @@ FLOATS_GUESSED = "floats in [0, 1] were taken as 0 to 255 (x255, rounded); save 
 
 @dataclass(frozen=True)
 class ArrayReader:
-    """Rows of an array (N, H, W, C), uint8, or floats in [0, 1]."""
+    """Rows of an array (N, H, W, C), uint8, or floats in [0, 1]; memo: None for an array that is in no file."""
 
     source: str
     array: np.ndarray
+    memo: Memo | None = None
 
     def __len__(self) -> int:
         return len(self.array)
@@ -47,7 +50,12 @@ class ArrayReader:
         pixels = torch.from_numpy(np.ascontiguousarray(row[..., :3].transpose(2, 0, 1)))
         return Image(pixels, "array", tuple(treatments))
 
-    def digest(self, i: int) -> bytes:
+    def digests(self, rows: Sequence[int]) -> list[bytes]:
+        if self.memo is None:
+            return [self._digest(i) for i in rows]
+        return self.memo.digests([str(i) for i in range(len(self))], rows, self._digest)
+
+    def _digest(self, i: int) -> bytes:
         row = np.ascontiguousarray(self.array[i])
         return hashlib.sha256(f"{row.dtype.str}{row.shape}".encode() + row.tobytes()).digest()
 
@@ -61,7 +69,7 @@ def from_memory(images: Tensor | np.ndarray) -> ImageSet:
     return from_array(images, "array")
 
 
-def from_array(array: np.ndarray, source: str, labels: np.ndarray | None = None) -> ImageSet:
+def from_array(array: np.ndarray, source: str, labels: np.ndarray | None = None, memo: Memo | None = None) -> ImageSet:
     """An array (N, H, W) or (N, H, W, 1, 3 or 4) of uint8, integers in 0..255, or floats in [0, 1].
 
     Raises GanevalError for another shape, NaN, or values outside the range, with how to rescale them.
@@ -87,7 +95,7 @@ def from_array(array: np.ndarray, source: str, labels: np.ndarray | None = None)
             array = array.astype(np.uint8)
     if labels is not None and labels.shape != (len(array),):
         raise GanevalError(f"{source} has {len(array)} images and labels of shape {labels.shape}; they must match")
-    reader = ArrayReader(source, array)
+    reader = ArrayReader(source, array, memo)
     return ImageSet(source, reader, all_rows(reader), None if labels is None else as_labels(labels), notes=notes)
 
 
@@ -114,16 +122,16 @@ def _check_floats(low: float, high: float, source: str) -> None:
     raise GanevalError(f"{source} holds floats from {low:.4g} to {high:.4g}, outside [0, 1]; {mend}")
 
 
-def open_npy(path: Path, source: str) -> ImageSet:
+def open_npy(path: Path, source: str, memo: Memo) -> ImageSet:
     """An .npy file of images, memory-mapped."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise _unreadable(source, error) from None
-    return from_array(array, source)
+    return from_array(array, source, memo=memo)
 
 
-def open_npz(path: Path, source: str) -> ImageSet:
+def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
     """An .npz of images: `arr_0` (N, H, W, C) and perhaps labels `arr_1` (N,), as guided-diffusion writes it."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -141,7 +149,7 @@ def open_npz(path: Path, source: str) -> ImageSet:
         raise _unreadable(source, error) from None
     if labels is not None and not (labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)):
         labels = None
-    return from_array(images, source, labels)
+    return from_array(images, source, labels, memo)
 
 
 def _unreadable(source: str, error: Exception) -> GanevalError:

@@ -8,9 +8,9 @@ import json
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from torch import Tensor
@@ -19,6 +19,7 @@ from ganeval.errors import BadImageError, GanevalError
 from ganeval.files import sha256_file
 from ganeval.images import Image, ImageSet, all_rows, as_labels
 from ganeval.images.decode import EXTENSIONS, decode
+from ganeval.images.digests import UNREADABLE, Memo, Stamp, stamp_of
 
 LARGEST_MEMBER = 2**28
 """Bytes of one unpacked member of a zip; more than this is no image but a bomb."""
@@ -30,6 +31,7 @@ class FolderReader:
 
     root: Path
     paths: tuple[str, ...]
+    memo: Memo
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -44,12 +46,18 @@ class FolderReader:
         except OSError as error:
             raise _unreadable(self.name(i), error) from None
 
-    def digest(self, i: int) -> bytes:
+    def digests(self, rows: Sequence[int]) -> list[bytes]:
+        return self.memo.digests(self.paths, rows, self._digest, lambda i: stamp_of(self._path(i)))
+
+    def _digest(self, i: int) -> bytes:
         try:
-            return bytes.fromhex(sha256_file(self.root / self.paths[i]))
+            return bytes.fromhex(sha256_file(self._path(i)))
         except OSError:
             # Unreadable now is unreadable later; `read` says so, or skips it.
-            return b"unreadable"
+            return UNREADABLE
+
+    def _path(self, i: int) -> str:
+        return os.path.join(self.root, self.paths[i])
 
 
 def _unreadable(name: str, error: OSError) -> BadImageError:
@@ -62,6 +70,7 @@ class ZipReader:
 
     path: Path
     members: tuple[str, ...]
+    memo: Memo
 
     def __len__(self) -> int:
         return len(self.members)
@@ -72,12 +81,12 @@ class ZipReader:
     def read(self, i: int) -> Image:
         return decode(io.BytesIO(self._bytes(i)), self.name(i))
 
-    def digest(self, i: int) -> bytes:
-        return hashlib.sha256(self._bytes(i)).digest()
+    def digests(self, rows: Sequence[int]) -> list[bytes]:
+        return self.memo.digests(self.members, rows, lambda i: hashlib.sha256(self._bytes(i)).digest())
 
     def _bytes(self, i: int) -> bytes:
         try:
-            return _archive(self.path, os.getpid()).read(self.members[i])
+            return _archive(self.path, self.memo.opened, os.getpid()).read(self.members[i])
         except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
             raise BadImageError(f"can't unpack {self.name(i)}: {error}; make the zip again") from None
         except Exception as error:
@@ -87,20 +96,23 @@ class ZipReader:
             raise BadImageError(f"can't unpack {self.name(i)}: {error}; make the zip again") from None
 
 
-@cache
-def _archive(path: Path, process: int) -> zipfile.ZipFile:
-    """An open archive for each process: workers that shared one file position would read each other's bytes."""
+@lru_cache(maxsize=16)
+def _archive(path: Path, opened: Stamp | None, process: int) -> zipfile.ZipFile:
+    """An open archive for each process: workers that shared one file position would read each other's bytes.
+
+    One for each stamp too: an archive that was replaced is another one.
+    """
     return zipfile.ZipFile(path)
 
 
-def open_folder(path: Path, source: str) -> ImageSet:
+def open_folder(path: Path, source: str, memo: Memo) -> ImageSet:
     """The images below a folder, sorted by path. Raises GanevalError where there are none."""
     files = sorted(_files_below(path))
-    images = [file for file in files if Path(file).suffix.lower() in EXTENSIONS]
+    images = [file for file in files if os.path.splitext(file)[1].lower() in EXTENSIONS]
     if not images:
         raise _no_images(source, files)
     labels, names = _class_folders(images)
-    reader = FolderReader(path, tuple(images))
+    reader = FolderReader(path, tuple(images), memo)
     return ImageSet(source, reader, all_rows(reader), labels, names)
 
 
@@ -114,16 +126,17 @@ def _files_below(root: Path) -> Iterator[str]:
             continue
         seen.add((facts.st_dev, facts.st_ino))
         below[:] = [name for name in below if not _hidden(name)]
+        inside = os.path.relpath(folder, root)
         for name in files:
             if not _hidden(name):
-                yield os.path.relpath(os.path.join(folder, name), root)
+                yield name if inside == os.curdir else os.path.join(inside, name)
 
 
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def open_zip(path: Path, source: str) -> ImageSet:
+def open_zip(path: Path, source: str, memo: Memo) -> ImageSet:
     """The images in a zip, sorted by name; labels from StyleGAN's dataset.json, else from class folders.
 
     Raises GanevalError for a broken or encrypted archive, members that point outside it, and bombs.
@@ -149,7 +162,7 @@ def open_zip(path: Path, source: str) -> ImageSet:
         raise _no_images(source, files)
     labels, names = _class_folders(images)
     labels, names = _dataset_json(listed, images, source) or (labels, names)
-    reader = ZipReader(path, tuple(images))
+    reader = ZipReader(path, tuple(images), memo)
     return ImageSet(source, reader, all_rows(reader), labels, names)
 
 
@@ -164,7 +177,7 @@ def _no_images(source: str, files: list[str]) -> GanevalError:
 
 def _class_folders(images: list[str]) -> tuple[Tensor | None, tuple[str, ...]]:
     """Labels where every image lies in a folder of the top level, and there are several such folders."""
-    tops = [PurePosixPath(Path(image).as_posix()).parts for image in images]
+    tops = [os.path.normpath(image).split(os.sep, 1) for image in images]
     names = sorted({parts[0] for parts in tops})
     if any(len(parts) < 2 for parts in tops) or len(names) < 2:
         return None, ()
