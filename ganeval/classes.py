@@ -19,7 +19,7 @@ MIN_CLASS = 50
 
 def score_classes(
     todo: Plan, fake: Features, real: Features | Moments | None, device: torch.device, key: str | None,
-    train: Features | None = None, train_key: str | None = None,
+    train: Features | None = None, train_key: str | None = None, shared: bool = False,
 ) -> dict[str, ClassScores]:  # fmt: skip
     """Each class of the reference scored apart against the samples of the same name.
 
@@ -43,7 +43,7 @@ def score_classes(
         fit = {k: options for k, options in todo.wanted.items() if part is not None or not _reads(k, train)}
         scored, failed = run(
             replace(todo, wanted=fit, explicit=False), a, b, device=device, cache_key=key and caches.key_of(key, name),
-            train=part, train_key=train_key and caches.key_of(train_key, name),
+            train=part, train_key=train_key and caches.key_of(train_key, name), shared=shared,
         )  # fmt: skip
         failed |= dict.fromkeys(todo.wanted.keys() - fit.keys(), "the training set has no such class")
         scores[name] = ClassScores(len(a), len(b), scored, failed)

@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -82,14 +83,53 @@ def gather(value: T) -> list[T]:
         import torch.distributed as dist
 
         values = [None] * dist.get_world_size()
-        try:
+        with _all_alive():
             dist.all_gather_object(values, value)
-        except RuntimeError as error:
-            raise GanevalError(f"another process of this job has ended ({error}); its own message says why") from None
     for found in values:
         if isinstance(found, Exception):
             raise found
     return values  # type: ignore[return-value]
+
+
+def fold(value: T, add: Callable[[T, T], T]) -> T:
+    """The values of all ranks added in the order of ranks, on every rank, of which none holds more than two at a time.
+
+    All ranks must call this. Raises GanevalError where another process has died.
+    """
+    if not running():
+        return value
+    import torch.distributed as dist
+
+    total: list[T] = []
+    for source in range(dist.get_world_size()):
+        box = [value if source == dist.get_rank() else None]
+        with _all_alive():
+            dist.broadcast_object_list(box, source)
+        total = [add(total[0], box[0]) if total else box[0]]  # type: ignore[arg-type, list-item]
+    return total[0]
+
+
+@contextmanager
+def _all_alive() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise GanevalError(f"another process of this job has ended ({error}); its own message says why") from None
+
+
+def deal(costs: Sequence[float]) -> list[int]:
+    """Which rank does each of these jobs: the dearest first, each to the one with the least to do; alone, all are 0's.
+
+    Every rank comes to the same answer.
+    """
+    import torch.distributed as dist
+
+    loads = [0.0] * (dist.get_world_size() if running() else 1)
+    ranks = [0] * len(costs)
+    for job in sorted(range(len(costs)), key=lambda job: -costs[job]):
+        ranks[job] = loads.index(min(loads))
+        loads[ranks[job]] += costs[job]
+    return ranks
 
 
 def launch(processes: int) -> int:

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ganeval import cache as caches
+from ganeval.distributed import deal, gather, rank
 from ganeval.errors import GanevalError
 from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
 from ganeval.types import Estimate, Features, Moments
 
 Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 """Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
+
+COSTS = {"one_nn_accuracy": 20.0, "cmmd": 15.0, "mmd": 15.0, "fid": 12.0, "mifid": 9.0, "kid": 7.0, "ndb": 6.0}
+"""By the first of each family, roughly the CPU seconds at n = 10,000 (docs/performance.md); others count 1."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ def plan(
         metric = METRICS[name]
         given = {} if asked is None else asked[name]
         reason = _obstacle(metric, fake, real, train)
-        if reason is None and asked is None and metric.auto == "home" and not extractor.startswith(metric.home or ""):
-            reason = f"made for {metric.home} features; --metric {name} computes it on these"
+        if reason is None and asked is None:
+            reason = _not_by_itself(metric, real, extractor, train)
         if reason and asked is not None:
             raise GanevalError(f"{name} can't be computed: {reason}")
         if reason:
@@ -89,39 +93,65 @@ def _obstacle(
         return "the extractor has no class logits"
     if metric.train == "needed" and train is None:
         return "a training set is needed: give one with --train"
-    if not metric.reference or (metric.train == "instead" and train is not None):
+    if not _reads_reference(metric, train):
         return None
     if real is None:
         return "a reference is needed: give one with --ref"
     if isinstance(real, Moments):
-        return None if metric.moments else "it needs the reference's images; a statistics file holds moments alone"
+        if metric.moments:
+            return None
+        if real.features is None:
+            return "it needs the reference's images; a statistics file holds moments alone"
+        real = real.features
     if metric.on == "logits" and real.logits is None:
         return "the reference features hold no class logits"
+    return None
+
+
+def _reads_reference(metric: Metric, train: Features | None) -> bool:
+    return metric.reference and not (metric.train == "instead" and train is not None)
+
+
+def _not_by_itself(
+    metric: Metric, real: Features | Moments | None, extractor: str, train: Features | None
+) -> str | None:  # fmt: skip
+    """Why a metric that can be computed is not, unless it is named."""
+    if metric.auto == "home" and not extractor.startswith(metric.home or ""):
+        return f"made for {metric.home} features; --metric {metric.name} computes it on these"
+    if _reads_reference(metric, train) and isinstance(real, Moments) and not metric.moments:
+        return f"--metric {metric.name} computes it from the {real.n:,} features that the statistics file keeps"
     return None
 
 
 def run(
     plan: Plan, fake: Features, real: Features | Moments | None, *, device: Any, cache_key: str | None,
     train: Features | None = None, train_key: str | None = None, known: Mapping[str, Estimate] | None = None,
+    shared: bool = False,
 ) -> tuple[dict[str, Scored], dict[str, str]]:  # fmt: skip
     """The plan's metrics on these features, in the plan's order, and the reasons of those that could not run.
 
     cache_key names the two sets of features, train_key the training set; None computes what needs them anew.
     known: estimates that were made already, with the plan's options.
+    shared: each rank of torch.distributed, all of which hold the same features, computes some families; all get all.
     Raises GanevalError from a metric that the user asked for by name.
     """
-    scored: dict[str, Scored] = {}
-    skipped: dict[str, str] = {}
     keys = {
         name: caches.key_of(key, name, options, caches.metrics_version(), str(device))
         for name, options in plan.wanted.items()
         if (key := _key(METRICS[name], cache_key, train, train_key))
     }
+<<<<<<< HEAD
     for names in families(plan.wanted):
+=======
+
+    def family(names: list[str]) -> dict[str, tuple[Estimate, float]] | str:
+        """The estimates and the seconds of each, or what is wrong with all of them."""
+>>>>>>> main
         began = time.perf_counter()
         saved = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
         found = {name: estimate for name, estimate in saved.items() if estimate}
         found |= {name: estimate for name, estimate in (known or {}).items() if name in names}
+<<<<<<< HEAD
         results, reasons = _tried([n for n in names if n not in found], plan.wanted, fake, real, train, device)
         if reasons and plan.explicit:
             reason = next(iter(reasons.values()))
@@ -132,6 +162,36 @@ def run(
         seconds = (time.perf_counter() - began) / max(1, len(names) - len(reasons))
         for name, estimate in {**found, **results}.items():
             scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
+=======
+        try:
+            results = _compute([name for name in names if name not in found], plan.wanted, fake, real, train, device)
+        except GanevalError as error:
+            return str(error)
+        for name in results.keys() & keys.keys():
+            caches.save_estimate(keys[name], results[name])
+        seconds = (time.perf_counter() - began) / len(names)
+        return {name: (estimate, seconds) for name, estimate in {**found, **results}.items()}
+
+    batches = _batches(plan.wanted)
+    ranks = deal([COSTS.get(names[0], 1.0) for names in batches]) if shared else [rank()] * len(batches)
+    own = {}
+    for i in (i for i in range(len(batches)) if ranks[i] == rank()):
+        own[i] = family(batches[i])
+        if plan.explicit and isinstance(own[i], str):
+            break  # raised below, before any that are missing for it
+    done = {i: found for part in (gather(own) if shared else [own]) for i, found in part.items()}
+    scored: dict[str, Scored] = {}
+    skipped: dict[str, str] = {}
+    for i, names in enumerate(batches):
+        found = done[i]
+        if isinstance(found, str):
+            if plan.explicit:
+                raise GanevalError(f"{', '.join(names)}: {found}")
+            skipped |= dict.fromkeys(names, found)
+        else:
+            for name, (estimate, seconds) in found.items():
+                scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
+>>>>>>> main
     return {name: scored[name] for name in plan.wanted if name in scored}, skipped
 
 
@@ -150,6 +210,7 @@ def families(wanted: Mapping[str, Any]) -> list[list[str]]:
     return list(batches.values())
 
 
+<<<<<<< HEAD
 def _tried(names: list[str], *arguments: Any) -> tuple[dict[str, Estimate], dict[str, str]]:
     """The estimates, and why others could not be made: where a family fails, each of it is tried alone."""
     try:
@@ -164,6 +225,15 @@ def _tried(names: list[str], *arguments: Any) -> tuple[dict[str, Estimate], dict
         results |= result
         reasons |= reason
     return results, reasons
+=======
+def values(metric: Metric, side: Features | Moments, device: Any) -> Any:
+    """What a metric reads of a side: Moments where these are given and enough, else rows."""
+    if isinstance(side, Moments):
+        if metric.moments or side.features is None:
+            return side
+        side = side.features
+    return getattr(side, metric.on).to(device)
+>>>>>>> main
 
 
 def _compute(
@@ -177,10 +247,10 @@ def _compute(
     if not names:
         return {}
     metric = METRICS[names[0]]
-    instead = metric.train == "instead" and train is not None
+    instead = metric.reference and not _reads_reference(metric, train)
     against: list[Any] = [train] if metric.train == "needed" or instead else []
-    against += [real] if metric.reference and not instead else []
-    arguments = [s if isinstance(s, Moments) else getattr(s, metric.on).to(device) for s in (fake, *against)]
+    against += [real] if _reads_reference(metric, train) else []
+    arguments = [values(metric, side, device) for side in (fake, *against)]
     if metric.family:
         return resolve(metric.family)(*arguments, {name: wanted[name] for name in names})
     estimate = metric.fn(*arguments, **wanted[metric.name])

@@ -47,16 +47,23 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write_result(path: str | Path, content: bytes) -> None:
-    """Writes a file that the user asked for, whole or not at all.
+@contextmanager
+def result_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a file that the user asked for as `atomic_write` does.
 
     Raises GanevalError naming the file and the system's reason.
     """
     try:
         with atomic_write(path) as file:
-            file.write(content)
+            yield file
     except OSError as error:
         raise GanevalError(f"could not write {path}: {error.strerror}; choose another place") from error
+
+
+def write_result(path: str | Path, content: bytes) -> None:
+    """Writes a file that the user asked for, whole or not at all. Raises GanevalError as `result_file`."""
+    with result_file(path) as file:
+        file.write(content)
 
 
 def sha256_file(path: str | Path) -> str:

@@ -1,20 +1,34 @@
-"""Reference statistics: mean, covariance, n and fingerprint of a reference set, in the .npz that pytorch-fid reads."""
+"""Reference statistics: mean, covariance, n and fingerprint of a reference set, in the .npz that pytorch-fid reads.
+
+The file may keep the features too, as `features`, float32 (n, D); they are read in place, and only where needed.
+"""
 
 from __future__ import annotations
 
-import io
+import struct
+import warnings
 import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from ganeval.distributed import fold, gather, rank
 from ganeval.errors import GanevalError
-from ganeval.files import sha256_file, write_result
-from ganeval.types import Moments
+from ganeval.files import result_file, sha256_file
+from ganeval.images.arrays import mapped_member
+from ganeval.metrics._moments import Running
+from ganeval.types import Features, Moments
 
 FACTS = ("n", "fingerprint", "extractor")
 """What ganeval's files hold beside mu and sigma."""
+FEATURES = "features"
+ALIGNED = 64
+"""Where the features begin in the file is a multiple of this: a processor reads numbers at odd addresses slowly."""
 
 
 def is_statistics(source: object) -> bool:
@@ -30,11 +44,81 @@ def is_statistics(source: object) -> bool:
 
 def save_statistics(path: str | Path, moments: Moments) -> None:
     """Writes mu and sigma as pytorch-fid names them, and the other facts beside them."""
-    buffer = io.BytesIO()
+    with _archive(path) as archive:
+        _add(archive, moments)
+
+
+def write_statistics(
+    path: str | Path, parts: Iterable[Tensor], fingerprint: str | None = None, extractor: str | None = None, *,
+    keep: int | None = None, shared: bool = False,
+) -> Moments:  # fmt: skip
+    """Writes the statistics of features (n, D) that come a part at a time, and returns them.
+
+    Each part's are those of `ganeval.metrics`, added in float64 in memory of O(D^2).
+    keep: how many rows will come, to keep them in the file too; None keeps none.
+    shared: each rank of torch.distributed gives parts of its own, perhaps none; all get the moments of all rows, added
+    in the order of ranks, and the first writes.
+    Raises GanevalError for under 2 rows, a file that can't be written, and on all ranks for what `parts` raises on one.
+    """
+    with _archive(path) if rank() == 0 or not shared else nullcontext() as archive:
+        if archive and keep is not None:
+            parts = _kept(parts, archive, keep)
+        moments = replace(_moments(parts, shared), fingerprint=fingerprint, extractor=extractor)
+        if archive:
+            _add(archive, moments)
+    return moments
+
+
+@contextmanager
+def _archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
+    """Opened before the first number is computed: a place that can't be written to is found in time."""
+    with result_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        yield archive
+
+
+def _add(archive: zipfile.ZipFile, moments: Moments) -> None:
     arrays = {name: np.array(getattr(moments, name)) for name in FACTS if getattr(moments, name) is not None}
     arrays |= {"mu": moments.mean.cpu().numpy(), "sigma": moments.cov.cpu().numpy()}
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_result(path, buffer.getvalue())
+    for name, array in arrays.items():
+        with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _kept(parts: Iterable[Tensor], archive: zipfile.ZipFile, n: int) -> Iterator[Tensor]:
+    """Passes the parts on, n rows in all, and writes them as the first member of the archive."""
+    member = zipfile.ZipInfo(f"{FEATURES}.npy")
+    # 30 bytes of zip's header, the name, 20 of sizes, and this field of 6 and more, which is made for the purpose.
+    padding = -(30 + len(member.filename) + 20 + 6) % ALIGNED
+    member.extra = struct.pack("<HHH", 0xD935, 2 + padding, ALIGNED) + bytes(padding)
+    with archive.open(member, "w", force_zip64=True) as file:
+        for i, part in enumerate(parts):
+            if i == 0:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (n, part.shape[1])}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(part.numpy().astype("<f4").tobytes())
+            yield part
+
+
+def _moments(parts: Iterable[Tensor], shared: bool) -> Moments:
+    total: Running | None = None
+    failure: GanevalError | None = None
+    try:
+        for part in parts:
+            total = _sum(total, Running.of(part))
+    except GanevalError as error:
+        failure = error
+    if shared:
+        gather(failure)
+        total = fold(total, _sum)
+    elif failure:
+        raise failure
+    if total is None or total.n < 2:
+        raise GanevalError(f"{total.n if total else 0} image(s) are not enough; statistics need 2 or more")
+    return total.moments()
+
+
+def _sum(a: Running | None, b: Running | None) -> Running | None:
+    return a + b if a and b else a or b
 
 
 def load_statistics(path: str | Path) -> tuple[Moments, str]:
@@ -57,4 +141,21 @@ def load_statistics(path: str | Path) -> tuple[Moments, str]:
     if not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-8 * abs(cov).max()):
         raise GanevalError(f"sigma in {path} is not symmetric, so it is no covariance; make the statistics again")
     moments = Moments(torch.from_numpy(mean), torch.from_numpy(cov), **facts)
-    return moments, sha256_file(path)
+    return replace(moments, features=_features(Path(path), moments)), sha256_file(path)
+
+
+def _features(path: Path, moments: Moments) -> Features | None:
+    """The rows that the file keeps, mapped into memory; None where it keeps none."""
+    with zipfile.ZipFile(path) as archive:
+        if f"{FEATURES}.npy" not in archive.namelist():
+            return None
+        rows = mapped_member(path, archive, FEATURES)
+    if rows.shape != (moments.n, len(moments.mean)) or rows.dtype != np.float32:
+        raise GanevalError(
+            f"{path} holds features {rows.dtype} {rows.shape} and the statistics of {moments.n} rows of "
+            f"{len(moments.mean)}; make the file again"
+        )
+    with warnings.catch_warnings():
+        # torch warns of memory that can't be written to, and no metric writes to its features.
+        warnings.simplefilter("ignore", UserWarning)
+        return Features(torch.from_numpy(rows), None, moments.fingerprint or "")

@@ -14,23 +14,25 @@ import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import score_classes, small_classes
-from ganeval.distributed import gather, rank
+from ganeval.distributed import gather, rank, share
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Requests, plan, run
-from ganeval.images import ImageSet, Source
+from ganeval.evaluate import Plan, Requests, Scored, plan, run
+from ganeval.features import full_fingerprint
+from ganeval.images import ImageSet, Source, open_images
 from ganeval.inference import pick_device
 from ganeval.judging import judge_collapse, judge_copying, known_estimates
-from ganeval.metrics._moments import Running
+from ganeval.memorisation import MemorisationReport
 from ganeval.precision import PrecisionEffect, precision_effect
-from ganeval.reference import save_statistics
-from ganeval.report import ExtractorInfo, ScoreReport
+from ganeval.reference import write_statistics
+from ganeval.report import ClassScores, ExtractorInfo, ScoreReport
 from ganeval.report.gallery import collect
 from ganeval.settings import Precision, Settings
-from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
+from ganeval.sides import SetInfo, Side, choose_extractor, extract_side, open_side, refuse_mixture
 from ganeval.types import Extractor, Features, Moments
 
-PART = 20_000
-"""Images whose features `make_reference` keeps in memory: 160 MB of Inception's."""
+PART = 4096
+"""Images whose features `make_reference` holds at a time, and what it deals to ranks: whole, so that their number moves
+nothing but the order of a few sums in float64."""
 
 
 def score(
@@ -70,7 +72,7 @@ def score(
     train: the images that the generator was trained on, all of them (`n` does not apply); judges whether it copies
     them (`ganeval.memorisation_test`), and runs the metrics that read them.
     gallery: keeps the pictures that `ScoreReport.to_html` shows, some 200 thumbnails.
-    distributed: shares the extraction among the ranks of torch.distributed; all of them must call this alike.
+    distributed: shares the images and the metrics among the ranks of torch.distributed; all must call this alike.
     See `ganeval.extract` for the other options.
 
     Rows enter the metrics in the order of the images' content, so file names and their order change no number.
@@ -113,6 +115,8 @@ def score_each(
         if rank() == 0 or not settings.distributed:
             effect = precision_effect(images, real_images, net, settings)
             reports.append(_report(fake, real, learnt, net, reason, device, settings, seconds, effect))
+        else:
+            _numbers(fake, real, learnt, net.name if net else "features", None, device, settings)
     return reports
 
 
@@ -124,25 +128,36 @@ def _training_set(source: Source | Features, net: Extractor | None, settings: Se
     return extract_side(side, net, settings, "training set")
 
 
-def make_reference(source: Source, path: str | Path, settings: Settings) -> Moments:
+def make_reference(
+    source: Source, path: str | Path, settings: Settings, *, keep_features: bool = False
+) -> Moments:  # fmt: skip
     """Writes the statistics of a set of images to an .npz, and returns them.
 
-    Features are kept for PART images at a time, so that memory does not grow with the set.
+    Memory holds the features of PART images at a time; they are in the cache as each part ends, so that a run that was
+    stopped goes on from there. With `settings.distributed` each rank reads its share of the images, and sends moments.
+    keep_features: writes every row to the file too, in the order of the images' content within each part.
+    Raises GanevalError for no image, one that can't be read, and features to be kept of ranks or with skipped images.
     """
-    side = open_side(source, settings)
+    images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
+    if keep_features and (settings.skip_bad or settings.distributed):
+        raise GanevalError("features are kept by one process, of images that can all be read: "
+                           "leave out --skip-bad, --gpus and torchrun, or --keep-features")  # fmt: skip
+    if settings.distributed:
+        images = images.subset(share(len(images), PART))
+    if settings.cache:
+        images.digests()  # of all at once: asked for in parts, the file that keeps them would be written for each part
+    side = Side(SetInfo(images.source, len(images), None), images, extractor=images.extractor)
     net, _ = choose_extractor(settings, side, None)
-    total: Running | None = None
+    assert net is not None, "images always need one"
     parts = side.parts(PART)
-    for i, part in enumerate(parts, 1):
-        features = extract_side(part, net, settings, f"reference {i}/{len(parts)}").features
-        more = Running.of(features.pooled)
-        total = total + more if total else more
-    if total is None or total.n < 2:
-        raise GanevalError(f"{side.info.source} has {total.n if total else 0} image(s); statistics need 2 or more")
-    moments = replace(total.moments(), fingerprint=features.fingerprint, extractor=net.name if net else None)
-    if rank() == 0 or not settings.distributed:
-        save_statistics(path, moments)
-    return moments
+    alone = replace(settings, distributed=False)
+    features = (
+        extract_side(part, net, alone, f"reference {i}/{len(parts)}").features.pooled for i, part in enumerate(parts, 1)
+    )
+    return write_statistics(
+        path, features, full_fingerprint(net, settings.precision), net.name,
+        keep=len(images) if keep_features else None, shared=settings.distributed,
+    )  # fmt: skip
 
 
 def _report(
@@ -170,16 +185,7 @@ def _report(
     learnt = train.features if train else None
     began = time.perf_counter()
     copying, unseen = judge_copying(features, data, learnt, settings, device)
-    todo = plan(settings.metrics, features, data, info.name, settings.seed, learnt)
-    key = None
-    if settings.cache and fake.info.sha256 and (real is None or real.info.sha256):
-        key = caches.key_of(features.fingerprint, fake.info.sha256, real and real.info.sha256)
-    train_key = train.info.sha256 if train else None
-    known = known_estimates(copying, todo, settings.seed)
-    scored, failed = run(
-        todo, features, data, device=device, cache_key=key, train=learnt, train_key=train_key, known=known
-    )
-    by_class = score_classes(todo, features, data, device, key, learnt, train_key) if settings.by_class else {}
+    todo, scored, failed, by_class = _numbers(fake, real, train, info.name, copying, device, settings)
     metric_seconds = time.perf_counter() - began
     verdict, unjudged = judge_collapse(features, data, settings)
     surveys = {"samples": features.survey, "reference": data.survey if isinstance(data, Features) else None}
@@ -208,6 +214,33 @@ def _report(
         effect,
         gallery=collect(fake, real, train, verdict, copying, settings.seed) if settings.gallery else None,
     )
+
+
+def _numbers(
+    fake: Side, real: Side | None, train: Side | None, extractor: str, copying: MemorisationReport | None,
+    device: torch.device, settings: Settings,
+) -> tuple[Plan, dict[str, Scored], dict[str, str], dict[str, ClassScores]]:  # fmt: skip
+    """The metrics, of all images and of each class, and why others are missing; the ranks of a job share them.
+
+    copying: the verdict whose estimates need not be made again; the first rank's is taken.
+    """
+    features, learnt = fake.features, train.features if train else None
+    data = real.data if real and not isinstance(real.data, ImageSet) else None
+    todo = plan(settings.metrics, features, data, extractor, settings.seed, learnt)
+    key = None
+    if settings.cache and fake.info.sha256 and (real is None or real.info.sha256):
+        key = caches.key_of(features.fingerprint, fake.info.sha256, real and real.info.sha256)
+    train_key = train.info.sha256 if train else None
+    known = known_estimates(copying, todo, settings.seed)
+    shared = settings.distributed
+    if shared:
+        known = gather(known)[0]
+    scored, failed = run(
+        todo, features, data, device=device, cache_key=key, train=learnt, train_key=train_key, known=known,
+        shared=shared,
+    )  # fmt: skip
+    by_class = score_classes(todo, features, data, device, key, learnt, train_key, shared) if settings.by_class else {}
+    return todo, scored, failed, by_class
 
 
 def environment(device: torch.device) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ganeval.cache import key_of
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.features import extract
@@ -59,18 +60,26 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
         return Side(SetInfo("features", len(source), None), source)
     if may_be_statistics and is_statistics(source):
         moments, sha256 = load_statistics(source)  # type: ignore[arg-type]
+        if moments.features and settings.n is not None:
+            rows = torch.tensor(_drawn(len(moments.features), str(source), settings.n, settings.seed))
+            moments = replace(moments, features=moments.features[rows])
+            sha256 = key_of(sha256, settings.n, settings.seed)
         notes: tuple[str, ...] = ()
         if moments.fingerprint is None:
             notes = (f"{source} does not say how its features were made: compare only if by this very extractor",)
         return Side(SetInfo(str(source), moments.n, sha256), moments, notes, moments.extractor)
     images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
     if settings.n is not None:
-        if not 2 <= settings.n <= len(images):
-            raise GanevalError(f"--n {settings.n}: {images.source} has {len(images)} images; give 2 to {len(images)}")
-        rows = np.random.RandomState(settings.seed).permutation(len(images))[: settings.n]
-        images = images.subset(sorted(rows.tolist()))
+        images = images.subset(_drawn(len(images), images.source, settings.n, settings.seed))
     info = SetInfo(images.source, len(images), images.content_key())
     return Side(info, images, images.notes, images.extractor)
+
+
+def _drawn(total: int, source: str, n: int, seed: int) -> list[int]:
+    """A random n of so many rows, in their order."""
+    if not 2 <= n <= total:
+        raise GanevalError(f"--n {n}: {source} has {total} images; give 2 to {total}")
+    return sorted(np.random.RandomState(seed).permutation(total)[:n].tolist())
 
 
 def choose_extractor(settings: Settings, fake: Side, real: Side | None) -> tuple[Extractor | None, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.distributed import gather
+from ganeval.distributed import fold
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.inference import pick_device
@@ -114,8 +114,7 @@ class Stream:
 
         Raises GanevalError where there are under two generated images.
         """
-        everywhere = gather((self.fake, self.real))
-        fake, real = (reduce(add, sides) for sides in zip(*everywhere, strict=True))
+        fake, real = (fold(side, add) for side in (self.fake, self.real))
         if fake.pooled is None or fake.pooled.n < 2:
             raise GanevalError("the stream has no generated images yet; call update(images, real=False) first")
         found = {}

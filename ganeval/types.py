@@ -67,9 +67,11 @@ class Features:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (D,) and unbiased covariance (D, D) of features, float64; all that a statistics file holds.
+    """Mean (D,) and unbiased covariance (D, D) of features, float64; what a statistics file holds.
 
     n, fingerprint and the extractor's name are None where the file does not say (pytorch-fid writes none of them).
+    features: the rows themselves, in place, where the file keeps them; metrics that moments are enough for never read
+    them.
     """
 
     mean: Tensor
@@ -77,6 +79,7 @@ class Moments:
     n: int | None = None
     fingerprint: str | None = None
     extractor: str | None = None
+    features: Features | None = None
 
 
 @dataclass(frozen=True)

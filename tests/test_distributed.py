@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -61,31 +62,97 @@ def test_one_two_and_three_processes_agree(sets: Path) -> None:
         assert shared["collapse"] == alone["collapse"]
 
 
-def test_statistics_are_written_once(sets: Path, tmp_path: Path) -> None:
-    fixed = ["--extractor", "classifier:digits", "--batch-size", 50, "--no-cache"]
-    alone, shared = tmp_path / "alone.npz", tmp_path / "shared.npz"
-    run(GANEVAL, "reference", sets / "r", "-o", alone, *fixed)
-    assert run(TORCHRUN, "reference", sets / "r", "-o", shared, *fixed).stderr.count("wrote") == 1
-    with np.load(alone) as one, np.load(shared) as two:
-        assert one["n"] == two["n"] == 130
-        assert np.array_equal(one["sigma"], two["sigma"])
+def test_statistics_are_those_of_one_process(tmp_path: Path) -> None:
+    """Of 10,000 images two ranks have 4096 + 1808 and 4096; of four the last has none."""
+    np.save(tmp_path / "real.npy", np.random.RandomState(2).randint(0, 256, (10_000, 4, 4, 3), dtype=np.uint8))
+    fixed = ["reference", tmp_path / "real.npy", "--extractor", "pixels:4", "--no-cache", "-o"]
+    run(GANEVAL, *fixed, tmp_path / "alone.npz")
+    assert run(TORCHRUN, *fixed, tmp_path / "two.npz").stderr.count("wrote") == 1
+    assert run(GANEVAL, *fixed, tmp_path / "four.npz", "--gpus", 4).stderr.count("wrote") == 1
+    with np.load(tmp_path / "alone.npz") as alone:
+        for name in ("two", "four"):
+            with np.load(tmp_path / f"{name}.npz") as shared:
+                assert shared["n"] == alone["n"] == 10_000
+                assert shared["fingerprint"] == alone["fingerprint"]
+                assert np.allclose(shared["mu"], alone["mu"], rtol=1e-14, atol=0)
+                assert abs(shared["sigma"] - alone["sigma"]).max() < 1e-14 * alone["sigma"].max()
+
+
+def test_two_machines_meet_by_torchrun(sets: Path) -> None:
+    """Two calls of torchrun with one process each, as on two machines, that meet at an address."""
+    fixed = ["score", sets / "a", "--ref", sets / "r", "--extractor", "classifier:digits", "--batch-size", 50]
+    node = [*TORCHRUN[:3], "--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1"]
+    node += ["--master-port", str(free_port())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [*TORCHRUN[-2:], *map(str, fixed), "--no-cache", "--format", "json", "-q"]
+    nodes = [
+        subprocess.Popen([*node, "--node-rank", str(i), *command], env=environment, stdout=subprocess.PIPE, text=True)
+        for i in range(2)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in nodes]
+    assert [process.returncode for process in nodes] == [0, 0]
+    assert said[1] == "", "the first has the result"
+    assert values(json.loads(said[0])) == values(score(GANEVAL, sets))
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+DEALT = """
+import os, torch, torch.distributed as dist
+from ganeval import distributed, evaluate
+from ganeval.errors import GanevalError
+from ganeval.types import Features
+distributed.join()
+random = torch.Generator().manual_seed(0)
+fake, real = (Features(torch.randn(200, 8, generator=random), None, "f") for _ in range(2))
+todo = evaluate.plan(None, fake, real, "f", 0)
+own, compute = [], evaluate._compute
+evaluate._compute = lambda names, *rest: own.extend(names) or compute(names, *rest)
+shared, _ = evaluate.run(todo, fake, real, device="cpu", cache_key=None, shared=True)
+everybody = distributed.gather(own)
+alone, _ = evaluate.run(todo, fake, real, device="cpu", cache_key=None)
+assert sorted(sum(everybody, [])) == sorted(todo.wanted) and all(everybody), everybody
+assert list(shared) == list(alone)
+assert all(shared[name].estimate == alone[name].estimate for name in alone)
+few = evaluate.plan(["fid", "precision:k=1000"], fake, real, "f", 0)
+try:
+    evaluate.run(few, fake, real, device="cpu", cache_key=None, shared=True)
+except GanevalError as error:
+    os.write(1, f"{error}\\n".encode())
+folded = distributed.fold(str(distributed.rank()), lambda a, b: a + b)
+assert folded == "012", folded
+os.write(1, b"agreed\\n")
+"""
+
+
+def test_each_family_is_computed_by_one_rank_and_known_to_all(tmp_path: Path) -> None:
+    (tmp_path / "dealt.py").write_text(DEALT)
+    three = [*TORCHRUN[:-3], "3", str(tmp_path / "dealt.py")]
+    lines = run(three).stdout.splitlines()
+    assert lines.count("agreed") == 3
+    assert sum(line.startswith("precision: ") for line in lines) == 3, "an error of one is every rank's"
 
 
 PROGRAM = """
 import ganeval, os, sys
-from ganeval import distributed
+import torch.distributed as dist
 from ganeval.errors import GanevalError
 
 def tell(line):
     os.write(1, f"{line}\\n".encode())  # in one piece: both ranks write to one pipe
 
-distributed.join()
+dist.init_process_group("gloo")  # as somebody's training does; ganeval is told nothing of it
 report = ganeval.score(sys.argv[1], sys.argv[2], extractor="pixels:4", metrics=["fid"], batch_size=50, distributed=True)
 tell(f"value {report['fid'].value}")
 try:
     ganeval.score(sys.argv[1], extractor="pixels:4", metrics=["fid"], distributed=True)
 except GanevalError as error:
     tell(error)
+dist.destroy_process_group()
 """
 
 

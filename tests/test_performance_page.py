@@ -6,6 +6,7 @@ import pytest
 
 from tests.benchmarks.growth import exponent
 from tests.benchmarks.performance import PAGE, end_to_end, page
+from tests.benchmarks.scale_page import arithmetic
 
 
 def test_the_committed_page_is_what_the_records_generate() -> None:
@@ -42,3 +43,16 @@ def test_rates_are_medians_and_ratios_are_to_the_fastest_peer() -> None:
     assert "would be 20.0: 50%." in text
     assert "load average 1 to 3" in text
     assert "clean-fid absent" not in text
+
+
+def test_the_arithmetic_of_many_images() -> None:
+    """20 images and 10,000 rows a CPU second: 5e6 and 1e4 core seconds, on two cores and on 64 such machines."""
+    text = " ".join(arithmetic(10_000, 2048, 20.0, 2))
+    assert "100,000,000 / 20.0 images a CPU second = 1,389 core hours" in text
+    assert "on 2 cores 696 hours (29 days); on 64 such machines 11 hours" in text
+    assert "= 2.8 core hours, 0.2% of the whole" in text
+    assert "= 33.6 MB" in text
+    assert "2.15 GB in all, 1.7 s at 10 Gbit/s" in text
+    assert "= 819 GB" in text
+    assert "= 2.0e+16 operations, those within the reference 2,000 times that" in text
+    assert "not measured" in " ".join(arithmetic(10_000, 2048, None, 2))

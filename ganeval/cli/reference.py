@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval import distributed
-from ganeval.cli.options import settings_options
+from ganeval.cli.options import GPUS, settings_options
 
 if TYPE_CHECKING:
     from ganeval.settings import Settings
@@ -25,16 +25,23 @@ if TYPE_CHECKING:
     metavar="FILE.npz",
     help="Where the statistics go.",
 )
+@click.option("--keep-features", is_flag=True, help="Also keep every image's features, for metrics other than FID.")
+@GPUS
 @settings_options
-def reference(source: str, output: Path, settings: Settings, quiet: bool) -> None:
+def reference(
+    source: str, output: Path, keep_features: bool, gpus: int | None, settings: Settings, quiet: bool
+) -> int:  # fmt: skip
     """Save the statistics of SOURCE, to score against without its images.
 
-    The .npz holds mu and sigma as pytorch-fid reads them, n, and what made them. FID needs no more than this;
-    metrics that need the images themselves can't use it.
+    The .npz holds mu and sigma as pytorch-fid reads them, n, and what made them. FID needs no more than this; metrics
+    that need every image's features can use the file where it keeps them (8 KB an image of Inception's), by --metric.
     """
+    if gpus and not distributed.started():
+        return distributed.launch(gpus)
     from ganeval.scoring import make_reference
 
     settings = replace(settings, distributed=distributed.join())
-    moments = make_reference(source, output, settings)
+    moments = make_reference(source, output, settings, keep_features=keep_features)
     if distributed.rank() == 0:
         click.echo(f"wrote {output}: n = {moments.n}, {len(moments.mean)} features from {moments.extractor}", err=True)
+    return 0

@@ -14,7 +14,7 @@ import click
 
 from ganeval import distributed
 from ganeval.cli.collapse import exit_status
-from ganeval.cli.options import FORMAT, METRICS, OUTPUT, draw_options, settings_options
+from ganeval.cli.options import FORMAT, GPUS, METRICS, OUTPUT, draw_options, settings_options
 from ganeval.cli.output import form_of, json_of, publish
 from ganeval.errors import GanevalError
 from ganeval.terminal import complain
@@ -35,7 +35,7 @@ GATE_FAILED = 1
 @METRICS
 @settings_options
 @draw_options
-@click.option("--gpus", type=click.IntRange(min=2), metavar="N", help="Share the extraction among N processes.")
+@GPUS
 @click.option("--by-class", is_flag=True, help="Also score each class apart.")
 @FORMAT
 @OUTPUT

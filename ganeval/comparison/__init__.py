@@ -17,7 +17,7 @@ from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import by_jackknife
 from ganeval.comparison.report import Compared, ComparisonReport
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, plan
+from ganeval.evaluate import Plan, Requests, plan, values
 from ganeval.images import ImageSet, Source
 from ganeval.inference import pick_device
 from ganeval.registry import METRICS
@@ -213,7 +213,7 @@ def _influence(
     metric = METRICS[name]
     arguments: list[Any] = [getattr(fake, metric.on).to(device)]
     if metric.reference:
-        arguments.append(real if isinstance(real, Moments) else getattr(real, metric.on).to(device))
+        arguments.append(values(metric, real, device))
     if name in NEIGHBOURS:
         return by_jackknife(name, *arguments, **options)
     if name not in INFLUENCES:

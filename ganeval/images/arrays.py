@@ -141,8 +141,8 @@ def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
             if "arr_0" not in names and len(names) != 1:
                 raise GanevalError(f"{source} holds {', '.join(sorted(names)) or 'nothing'}; the images must be arr_0")
             first = "arr_0" if "arr_0" in names else next(iter(names))
-            images = _member(path, archive, first)
-            labels = _member(path, archive, "arr_1") if "arr_1" in names else None
+            images = mapped_member(path, archive, first)
+            labels = mapped_member(path, archive, "arr_1") if "arr_1" in names else None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, GanevalError):
             raise
@@ -158,7 +158,7 @@ def _unreadable(source: str, error: Exception) -> GanevalError:
     return GanevalError(f"can't read {source}: {error}; make the file again")
 
 
-def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def mapped_member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """An array of an .npz: memory-mapped where it is stored uncompressed, so that 10 GB need no 10 GB of memory."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:

@@ -1,4 +1,4 @@
-"""docs/performance.md from the records of `end_to_end` and `growth`.
+"""docs/performance.md from the records of `end_to_end`, `growth` and `scale`.
 
 python -m tests.benchmarks.performance [--check]
 """
@@ -18,6 +18,7 @@ from ganeval.metrics._pairwise import BLOCK
 from tests.benchmarks.growth import KID, KINDS, PEER_KID, PEER_PRDC, PRDC, exponent
 from tests.benchmarks.growth import PEER as FIDELITY
 from tests.benchmarks.packages import FLOP_PER_IMAGE, LIMITS, PACKAGES
+from tests.benchmarks.scale_page import scale
 
 RECORDS = Path(__file__).parent / "records"
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -59,6 +60,10 @@ def page() -> str:
     for name in ("growth", "growth-64"):
         if record := _record(name):
             parts += growth(record, name)
+    if record := _record("scale"):
+        loads = [step["load"] for step in record["steps"].values() if "load" in step]
+        rates = further(_record("cifar10"), _record("cifar10-few"))
+        parts += scale(record, machine(record, loads), rates.get("ganeval, inception"))
     return "\n".join(parts) + "\n"
 
 
@@ -81,15 +86,14 @@ def _spent(runs: list[dict[str, Any]]) -> float:
 
 def end_to_end(record: dict[str, Any], few: dict[str, Any] | None) -> Iterator[str]:
     """few: the same with a few images, whose cost is what does not grow with n: the weights and the distance."""
-    runs, fixed = _runs(record), _runs(few)
+    runs = _runs(record)
     n, name = record["n"], record["images"]
     yield f"## FID of {n} and {n} {SOURCES[name]}\n"
     yield machine(record, [run["load"] for run in record["runs"]])
     yield f"`python -m tests.benchmarks.end_to_end {name} --n {n} --repeats 3 " \
           f"-o tests/benchmarks/records/{name}.json`\n"  # fmt: skip
     rate = {package: 2 * n / _spent(runs[package]) for package in runs}
-    more = {package: 2 * (n - few["n"]) / (_spent(runs[package]) - _spent(fixed[package]))
-            for package in runs if few and package in fixed}  # fmt: skip
+    more = further(record, few)
     yield "| package | runs | images / CPU s | further images / CPU s | system time | wall s | peak GB | FID " \
           "| FID / its peer's - 1 |"  # fmt: skip
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
@@ -123,6 +127,14 @@ def end_to_end(record: dict[str, Any], few: dict[str, Any] | None) -> Iterator[s
         yield f"From pytorch-fid's features and from ganeval's own, ganeval's distance differs by " \
               f"{abs(ours[0]['value'] / exact[0]['value'] - 1):.0e} of itself.\n"  # fmt: skip
     yield from limits(runs)
+
+
+def further(record: dict[str, Any] | None, few: dict[str, Any] | None) -> dict[str, float]:
+    """{package: images a CPU second beyond those of `few`}."""
+    if not (record and few):
+        return {}
+    runs, fixed, n = _runs(record), _runs(few), record["n"] - few["n"]
+    return {name: 2 * n / (_spent(runs[name]) - _spent(fixed[name])) for name in runs if name in fixed}
 
 
 def limits(runs: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
