@@ -16,7 +16,7 @@ from ganeval.types import Estimate, Features, Moments
 Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 """Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
 
-COSTS = {"kid": 18.0, "fid": 15.0, "one_nn_accuracy": 13.0, "precision": 11.0, "mmd": 9.0, "cmmd": 9.0, "ndb": 7.0, "mifid": 6.0}
+COSTS = {"kid": 18.0, "fid": 15.0, "one_nn_accuracy": 13.0, "mmd": 9.0, "cmmd": 9.0, "ndb": 7.0, "mifid": 6.0}
 """By the first of each family, roughly the CPU seconds at n = 10,000 (docs/performance.md); others count 1."""
 
 
