@@ -17,7 +17,7 @@ from ganeval.types import Estimate, Features, Moments
 Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 """Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
 
-COSTS = {"one_nn_accuracy": 20.0, "cmmd": 15.0, "mmd": 15.0, "fid": 12.0, "mifid": 9.0, "kid": 7.0, "ndb": 6.0}
+COSTS = {"kid": 18.0, "fid": 15.0, "one_nn_accuracy": 13.0, "mmd": 9.0, "cmmd": 9.0, "ndb": 7.0, "mifid": 6.0}
 """By the first of each family, roughly the CPU seconds at n = 10,000 (docs/performance.md); others count 1."""
 
 
@@ -143,40 +143,36 @@ def run(
         if (key := _key(METRICS[name], cache_key, train, train_key))
     }
 
-    def family(names: list[str]) -> dict[str, tuple[Estimate, float]] | str:
-        """The estimates and the seconds of each, or what is wrong with all of them."""
+    def family(names: list[str]) -> tuple[dict[str, tuple[Estimate, float]], dict[str, str]]:
+        """The estimates and the seconds of each, and what is wrong with others."""
         began = time.perf_counter()
         saved = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
         found = {name: estimate for name, estimate in saved.items() if estimate}
         found |= {name: estimate for name, estimate in (known or {}).items() if name in names}
-        try:
-            results = _compute([name for name in names if name not in found], plan.wanted, fake, real, train, device)
-        except GanevalError as error:
-            return str(error)
+        results, reasons = _tried([n for n in names if n not in found], plan.wanted, fake, real, train, device)
         for name in results.keys() & keys.keys():
             caches.save_estimate(keys[name], results[name])
-        seconds = (time.perf_counter() - began) / len(names)
-        return {name: (estimate, seconds) for name, estimate in {**found, **results}.items()}
+        seconds = (time.perf_counter() - began) / max(1, len(names) - len(reasons))
+        return {name: (estimate, seconds) for name, estimate in {**found, **results}.items()}, reasons
 
-    batches = _batches(plan.wanted)
+    batches = families(plan.wanted)
     ranks = deal([COSTS.get(names[0], 1.0) for names in batches]) if shared else [rank()] * len(batches)
     own = {}
     for i in (i for i in range(len(batches)) if ranks[i] == rank()):
         own[i] = family(batches[i])
-        if plan.explicit and isinstance(own[i], str):
+        if plan.explicit and own[i][1]:
             break  # raised below, before any that are missing for it
     done = {i: found for part in (gather(own) if shared else [own]) for i, found in part.items()}
     scored: dict[str, Scored] = {}
     skipped: dict[str, str] = {}
-    for i, names in enumerate(batches):
-        found = done[i]
-        if isinstance(found, str):
-            if plan.explicit:
-                raise GanevalError(f"{', '.join(names)}: {found}")
-            skipped |= dict.fromkeys(names, found)
-        else:
-            for name, (estimate, seconds) in found.items():
-                scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
+    for i in range(len(batches)):
+        found, reasons = done[i]
+        if reasons and plan.explicit:
+            reason = next(iter(reasons.values()))
+            raise GanevalError(f"{', '.join(name for name in reasons if reasons[name] == reason)}: {reason}")
+        skipped |= reasons
+        for name, (estimate, seconds) in found.items():
+            scored[name] = Scored(METRICS[name], estimate, plan.wanted[name], seconds)
     return {name: scored[name] for name in plan.wanted if name in scored}, skipped
 
 
@@ -187,12 +183,28 @@ def _key(metric: Metric, key: str | None, train: Features | None, train_key: str
     return caches.key_of(key, train_key) if key and train_key else None
 
 
-def _batches(wanted: Mapping[str, Any]) -> list[list[str]]:
+def families(wanted: Mapping[str, Any]) -> list[list[str]]:
     """The wanted names, those of one family together, the others alone."""
     batches: dict[Any, list[str]] = {}
     for name in wanted:
         batches.setdefault(METRICS[name].family or name, []).append(name)
     return list(batches.values())
+
+
+def _tried(names: list[str], *arguments: Any) -> tuple[dict[str, Estimate], dict[str, str]]:
+    """The estimates, and why others could not be made: where a family fails, each of it is tried alone."""
+    try:
+        return _compute(names, *arguments), {}
+    except GanevalError as error:
+        if len(names) == 1:
+            return {}, {names[0]: str(error)}
+    results: dict[str, Estimate] = {}
+    reasons: dict[str, str] = {}
+    for name in names:
+        result, reason = _tried([name], *arguments)
+        results |= result
+        reasons |= reason
+    return results, reasons
 
 
 def values(metric: Metric, side: Features | Moments, device: Any) -> Any:

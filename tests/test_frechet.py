@@ -173,7 +173,7 @@ def test_the_interval_covers_the_truth(n: int, tails: str) -> None:
 
 @pytest.mark.parametrize("m", [0, 2000])
 def test_unequal_sizes_leave_no_bias_of_second_order(m: int) -> None:
-    """Without its correction the values lie one and two standard errors of a draw below the truth, at 5 images a feature.
+    """Without their correction the values lie one and two standard errors of a draw too low, at 5 images a feature.
 
     m = 0: the reference's moments are exact, as a statistics file's are taken.
     """

@@ -8,14 +8,24 @@ to the variance that independent decisions would have (Kish's design effect, 196
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.metrics._lists import Near
+from ganeval.metrics._pairwise import Centred, exact_squares
+
 SPLITS = 32
 """Random halvings: the design effect has about as many degrees of freedom."""
-PAIRS = 1 << 16
+PAIRS = 1 << 14
 """Pairs of images that are looked at in all halvings at a time."""
+TIE = 1 / 128
+"""The share of the bound on rounding within which distances count as equal in the halves; it is seldom off by so much.
+
+The whole bound would favour one side visibly: neighbours' distances differ by little more.
+"""
 
 
 def listed(k: int, n: int) -> int:
@@ -58,47 +68,76 @@ def design_effect(terms: Tensor, halves: Tensor) -> float:
 
 
 class Balls:
-    """Which images of another set lie in the balls around the images of one, in the whole sets and in their halves.
+    """How many images of another set lie in the balls around the images of one, in the whole sets and in their halves.
 
-    around (P,): the balls that hold a point; reached (B,): the points that a ball holds. half_around (P, SPLITS) and
-    half_reached (B, SPLITS): the same with the points and the balls of one half only.
+    around (P,): the balls that hold a point, exactly; reached (B,): the points that a ball holds. half_around
+    (P, SPLITS), half_reached (B, SPLITS): the same with the points and balls of one half only, where a distance within
+    TIE of a radius counts as equal to it.
     """
 
-    def __init__(self, k: int, strict: bool, near: Tensor, index: Tensor, ball_halves: Tensor, point_halves: Tensor):
-        """near, index (B, L): squared distances to the nearest of the balls' own set, and which they are."""
-        self.strict = strict
+    def __init__(
+        self, k: int, strict: bool, near: Near, points: Centred, ball_halves: Tensor, point_halves: Tensor,
+        *, counted: bool = True,
+    ):  # fmt: skip
+        """near: the neighbours of the balls' centres in their own set. counted: whether more is wanted than which
+        points are in any ball; half_around then only says that."""
+        self.k, self.strict, self.near, self.points, self.counted = k, strict, near, points, counted
         self.ball_halves, self.point_halves = ball_halves, point_halves
-        self.radii = near[:, k - 1]
-        self.half_radii = nearest_in_half(near, index, k, ball_halves, ball_halves)
-        self.around, self.half_around = _zeros(len(point_halves), near), _zeros(point_halves.shape, near)
-        self.reached, self.half_reached = _zeros(len(ball_halves), near), _zeros(ball_halves.shape, near)
+        radii = near.squares[:, k - 1]
+        # The radius is off by up to its slack, a distance like it by as much again, and these sums by their rounding.
+        self.low, self.high = radii - 2.1 * near.slack(radii), radii + 2.1 * near.slack(radii)
+        self.exact = torch.full_like(near.of.norms, math.nan)
+        half_radii = nearest_in_half(near.squares, near.index, k, ball_halves, ball_halves)
+        self.half_radii = half_radii + near.slack(half_radii) * (-TIE if strict else TIE)
+        self.reach = torch.maximum(self.high, self.half_radii.amax(1))
+        self.around, self.reached = (near.squares.new_zeros(len(h)) for h in (point_halves, ball_halves))
+        self.half_around, self.half_reached = (near.squares.new_zeros(h.shape) for h in (point_halves, ball_halves))
 
     def add(self, points: slice, balls: slice, squares: Tensor) -> None:
-        """Counts a block of squared distances (points, balls)."""
-        inside = self._inside(squares, self.radii[balls])
-        self.around[points] += inside.sum(1, dtype=torch.int32)
-        self.reached[balls] += inside.sum(0, dtype=torch.int32)
-        # A pair nearer than the ball's least radius in any half is inside in every half that it shares.
-        half_radii, p, b = self.half_radii[balls], self.point_halves[points], self.ball_halves[balls]
-        sure = squares < half_radii.amin(1)
-        self.half_around[points] += _shared(sure.float(), p, b)
-        self.half_reached[balls] += _shared(sure.T.float(), b, p)
-        for pairs in ((squares <= half_radii.amax(1)) & ~sure).nonzero().split(PAIRS):
+        """Counts a block of rough squared distances (points, balls)."""
+        rows = torch.arange(points.start, points.stop, device=squares.device)
+        if not self.counted:
+            left = (self.around[rows] == 0) | (self.half_around[rows] == 0).any(1)
+            if not bool(left.all()):
+                rows, squares = rows[left], squares[left]
+        p, b = self.point_halves[rows], self.ball_halves[balls]
+        radii, reached = self.half_radii[balls], self.half_reached[balls]
+        # A pair nearer than the whole set's radius is inside in every half that it shares: a half's radii are longer.
+        sure = squares < self.low[balls]
+        ones = sure.to(squares.dtype)
+        self.around[rows] += ones.sum(1)
+        self.reached[balls] += ones.sum(0)
+        self.half_around[rows] += _shared(ones, p, b)
+        reached += _shared(ones.T, b, p)
+        for pairs in ((squares <= self.reach[balls]) ^ sure).nonzero().split(PAIRS):
             i, j = pairs.T
-            within = self._inside(squares[i, j, None], half_radii[j])
-            within &= p[i] == b[j]
-            self.half_around[points].index_add_(0, i, within.int())
-            self.half_reached[balls].index_add_(0, j, within.int())
+            d = squares[i, j]
+            self._settle(rows[i], j + balls.start, d)
+            # index_select copies rows several times faster than an index does.
+            beyond, d = radii.index_select(0, j), d[:, None]
+            within = d < beyond if self.strict else d <= beyond
+            within = (within & (p.index_select(0, i) == b.index_select(0, j))).to(reached.dtype)
+            self.half_around.index_add_(0, rows[i], within)
+            reached.index_add_(0, j, within)
 
-    def _inside(self, squares: Tensor, radii: Tensor) -> Tensor:
-        return squares < radii if self.strict else squares <= radii
+    def _settle(self, points: Tensor, balls: Tensor, squares: Tensor) -> None:
+        """Counts those of the pairs (P,) that are inside in the whole sets."""
+        unsure = (squares <= self.high[balls]).nonzero()[:, 0]
+        points, balls, squares = points[unsure], balls[unsure], squares[unsure].double().clamp(min=0)
+        which = balls.unique()
+        which = which[self.exact[which].isnan()]
+        self.exact[which] = self.near.settled(which, self.k)
+        radii, norms = self.exact[balls], self.points.norms[points] + self.near.of.norms[balls]
+        bound = self.points.rounding * norms + self.points.underflow
+        # Nothing is in an open ball around a copy.
+        still = (((squares - radii).abs() <= bound) & (radii > 0 if self.strict else True)).nonzero()[:, 0]
+        squares[still] = exact_squares(self.points.rows, points[still], self.near.of.rows, balls[still])
+        inside = (squares < radii if self.strict else squares <= radii).to(self.around.dtype)
+        self.around.index_add_(0, points, inside)
+        self.reached.index_add_(0, balls, inside)
 
 
 def _shared(pairs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Of the pairs (N, M), 0 or 1, how many of each row are in its own half: rows (N, SPLITS), columns (M, SPLITS)."""
-    first = pairs @ columns.float()
-    return torch.where(rows, first, pairs.sum(1, keepdim=True) - first).int()
-
-
-def _zeros(shape: int | torch.Size, like: Tensor) -> Tensor:
-    return torch.zeros(shape, dtype=torch.int32, device=like.device)
+    first = pairs @ columns.to(pairs.dtype)
+    return torch.where(rows, first, pairs.sum(1, keepdim=True) - first)

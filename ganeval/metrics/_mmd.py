@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ganeval.intervals import student
-from ganeval.metrics._pairwise import Pairwise, blocks, half_blocks
+from ganeval.metrics._pairwise import Centred, one_pass
 
+Kernel = Callable[[Centred, slice, Centred, slice, Tensor], Tensor]
+"""(x, rows, y, columns, their products) -> k(x[rows], y[columns]), float64."""
 FREEDOM = 30
 """Degrees of freedom of the estimated variance under which no interval is given."""
 TRACE = 4
@@ -117,38 +120,50 @@ def _centred(mean_square: float, rows: Tensor, columns: Tensor) -> float:
     return max(0.0, mean_square - float(rows.square().mean() + columns.square().mean() - rows.mean() ** 2))
 
 
-def sums_of(x: Tensor, y: Tensor, kernel: Pairwise, in_x: Tensor | None = None, in_y: Tensor | None = None) -> Sums:
-    """in_x (subsets, N) and in_y (subsets, M), bool: which rows are in each subset; None for no subsets."""
-    in_x = x.new_zeros((0, len(x)), dtype=torch.bool) if in_x is None else in_x
-    in_y = y.new_zeros((0, len(y)), dtype=torch.bool) if in_y is None else in_y
-    xx, diagonal_x, square_x, picked_x = _within(x, kernel, in_x)
-    yy, diagonal_y, square_y, picked_y = _within(y, kernel, in_y)
-    xy, yx, picked_xy = (xx.new_zeros(size) for size in (len(x), len(y), len(in_x)))
-    square_xy = 0.0
-    for rows, columns, k in blocks(x, y, kernel):
-        xy[rows] += k.sum(1)
-        yx[columns] += k.sum(0)
-        square_xy += _sum_of_squares(k)
-        picked_xy += _picked(k, in_x[:, rows], in_y[:, columns])
-    squares = square_x, square_y, square_xy
-    return Sums(xx, yy, xy, yx, diagonal_x, diagonal_y, squares, picked_x + picked_y, picked_xy)
+def sums_of(x: Tensor, y: Tensor, kernel: Kernel) -> Sums:
+    """From a pass over all pairs of rows of x and y."""
+    pair = Centred.both(x, y)
+    tally = Tally(*pair, kernel)
+    one_pass(*pair, [tally])
+    return tally.sums()
 
 
-def _within(x: Tensor, kernel: Pairwise, members: Tensor) -> tuple[Tensor, float, float, Tensor]:
-    """Row sums and sum of squares off the diagonal, the diagonal's sum, and the sum off the diagonal in each subset."""
-    sums, picked = (x.new_zeros(size, dtype=torch.float64) for size in (len(x), len(members)))
-    diagonal, squares = 0.0, 0.0
-    for rows, columns, k in half_blocks(x, kernel):
+class Tally:
+    """Adds up the kernel matrices of one pass; in_x (subsets, N) and in_y, bool: which rows are in each subset."""
+
+    sides = (0, 1)
+
+    def __init__(self, x: Centred, y: Centred, kernel: Kernel, in_x: Tensor | None = None, in_y: Tensor | None = None):
+        self.x, self.y, self.kernel = x, y, kernel
+        zeros = x.norms.new_zeros
+        self.members = [zeros(0, len(z.rows)).bool() if m is None else m for z, m in ((x, in_x), (y, in_y))]
+        self.rows, self.cross = ([zeros(len(z.rows)) for z in (x, y)] for _ in range(2))
+        self.diagonals, self.squares = [0.0, 0.0], [0.0, 0.0, 0.0]
+        self.picked_within, self.picked_across = (zeros(len(self.members[0])) for _ in range(2))
+
+    def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None:
+        one, sums, members = (self.x, self.y)[side], self.rows[side], self.members[side]
+        k = self.kernel(one, rows, one, columns, products)
         mirrored = 1 if rows == columns else 2
         if rows == columns:
-            diagonal += float(k.diagonal().sum())
-            k = k.fill_diagonal_(0)
+            self.diagonals[side] += float(k.diagonal().sum())
+            k.fill_diagonal_(0)
         else:
             sums[columns] += k.sum(0)
         sums[rows] += k.sum(1)
-        squares += mirrored * _sum_of_squares(k)
-        picked += mirrored * _picked(k, members[:, rows], members[:, columns])
-    return sums, diagonal, squares, picked
+        self.squares[side] += mirrored * _sum_of_squares(k)
+        self.picked_within += mirrored * _picked(k, members[:, rows], members[:, columns])
+
+    def across(self, rows: slice, columns: slice, products: Tensor) -> None:
+        k = self.kernel(self.x, rows, self.y, columns, products)
+        self.cross[0][rows] += k.sum(1)
+        self.cross[1][columns] += k.sum(0)
+        self.squares[2] += _sum_of_squares(k)
+        self.picked_across += _picked(k, self.members[0][:, rows], self.members[1][:, columns])
+
+    def sums(self) -> Sums:
+        (xx, yy), (xy, yx), (on_x, on_y), (x, y, across) = self.rows, self.cross, self.diagonals, self.squares
+        return Sums(xx, yy, xy, yx, on_x, on_y, (x, y, across), self.picked_within, self.picked_across)
 
 
 def _sum_of_squares(k: Tensor) -> float:

@@ -23,6 +23,11 @@ def moments(rows: Tensor) -> Moments:
     return Running.of(rows).moments()
 
 
+def mean(rows: Tensor) -> Tensor:
+    """(D,), float64."""
+    return torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / len(rows)
+
+
 def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
     """sum (x - mean)(x - mean)', float64 (D, D); without a mean, sum x x'.
 
@@ -51,8 +56,8 @@ class Running:
     @classmethod
     def of(cls, rows: Tensor) -> Running:
         """Of float32 rows as `moments`; give float64 where the way rows are cut into batches shall move no digit."""
-        mean = torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / len(rows)
-        return cls(len(rows), mean, scatter(rows, mean))
+        middle = mean(rows)
+        return cls(len(rows), middle, scatter(rows, middle))
 
     def __add__(self, other: Running) -> Running:
         """Both sets as one (Chan, Golub and LeVeque, 1979): nothing cancels, however far the means are from 0."""

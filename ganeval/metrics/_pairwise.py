@@ -1,21 +1,31 @@
 """Distances and kernels between all pairs of rows, a block at a time.
 
-A block is at most BLOCK x BLOCK float64 numbers (8 MB) and the two float64 row blocks that made it (D x BLOCK), so
-memory does not grow with N: under 100 MB at N = 50,000 and D = 2048, beside the features themselves.
+A block is at most BLOCK x BLOCK numbers and the two row blocks that made it (D x BLOCK), so memory does not grow with
+N: under 100 MB at N = 50,000 and D = 2048, beside the features themselves.
+
+`squared_distances` is right to the last digits, in float64. `Centred` multiplies rows in their own precision, which
+from float32 takes half the time, and knows how far off its distances may be: what that could decide, `exact_squares`
+decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from ganeval.metrics._moments import mean
+
 BLOCK = 1024
 CANCELLED = 1e-9
 """A squared distance below this share of the norms has lost its digits to cancellation."""
-
-Pairwise = Callable[[Tensor, Tensor], Tensor]
+TERMS = 256
+"""Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
+FEW = 128
+"""Pairs of rows that are subtracted at a time, so that they stay in the processor's cache."""
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -34,6 +44,12 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     return squares
 
 
+def exact_squares(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
+    """||x_i - y_j||^2 of pairs of rows (P,), from the differences, in float64: the same for the same two rows."""
+    parts = zip(i.split(FEW), j.split(FEW), strict=True)
+    return torch.cat([(x.index_select(0, a).double() - y.index_select(0, b)).square_().sum(1) for a, b in parts])
+
+
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """||a_i - b_j||, float64 (N, M)."""
     return torch.cat([squared_distances(part, b).sqrt() for part in a.split(BLOCK)])
@@ -45,17 +61,115 @@ def unit(rows: Tensor) -> Tensor:
     return rows / rows.norm(dim=1, keepdim=True)
 
 
-def blocks(x: Tensor, y: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, slice, Tensor]]:
-    """(rows, columns, pairwise(x[rows], y[columns])) over all of x and y."""
-    for i in range(0, len(x), BLOCK):
-        for j in range(0, len(y), BLOCK):
-            rows, columns = slice(i, min(i + BLOCK, len(x))), slice(j, min(j + BLOCK, len(y)))
-            yield rows, columns, pairwise(x[rows], y[columns])
+@dataclass(frozen=True)
+class Centred:
+    """Rows (N, D) and a point c in their midst (D,), from which products lose least.
+
+    norms (N,): ||x_i - c||^2; along (N,): (x_i - c).c; lengths (N,): ||x_i||; all float64. The products are in the
+    centre's type: float64 where float32 ones would overflow, vanish, or be taken with fewer digits.
+    """
+
+    rows: Tensor
+    centre: Tensor
+    norms: Tensor
+    along: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def both(cls, x: Tensor, y: Tensor) -> tuple[Centred, Centred]:
+        """About the mean of y."""
+        centre = mean(y).to(y.dtype)
+        first, second = cls.about(x, centre), cls.about(y, centre)
+        in_range = all(1e-20 < float(side.norms.max()) < 1e30 for side in (first, second))
+        if in_range and torch.get_float32_matmul_precision() == "highest":
+            return first, second
+        return cls.about(x, centre.double()), cls.about(y, centre.double())
+
+    @classmethod
+    def about(cls, rows: Tensor, centre: Tensor) -> Centred:
+        """About a point of the caller's."""
+        norms, along, lengths = [], [], []
+        for block in rows.split(BLOCK):
+            centred = (block - centre).double()
+            norms.append(centred.square().sum(1))
+            along.append(centred @ centre.double())
+            lengths.append(block.double().norm(dim=1))
+        return cls(rows, centre, torch.cat(norms), torch.cat(along), torch.cat(lengths))
+
+    @property
+    def rounding(self) -> float:
+        """e of |rough - exact| <= e (||x_i - c||^2 + ||y_j - c||^2) for the squared distances from `products`.
+
+        Twice a product is a sum of TERMS products, in any order, then of D / TERMS such sums: at worst
+        n u / (1 - n u) of ||a||^2 + ||b||^2, n = TERMS + D / TERMS, u the unit roundoff (Higham, 2002, eq. 3.5). 64 u
+        more hold the rounding of the centred rows (4 u), of the norms and of their sum, and that of `exact_squares`
+        where all is float64. FMA only rounds less.
+        """
+        n = min(TERMS, len(self.centre)) + len(self.centre) // TERMS + 64
+        return 1.01 * n * torch.finfo(self.centre.dtype).eps / 2
+
+    @property
+    def underflow(self) -> float:
+        """What the bound of `rounding` leaves out: products that are too small for their type, and vanish."""
+        return 4 * len(self.centre) * torch.finfo(self.centre.dtype).tiny
+
+    def block(self, rows: slice) -> Tensor:
+        """The centred rows, in the centre's type."""
+        return self.rows[rows] - self.centre
+
+    def rough(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
+        """Squared distances from a block of `products`, in their type."""
+        norms = self.norms[rows, None].to(products.dtype)
+        return torch.add(norms, products, alpha=-2).add_(other.norms[columns].to(products.dtype))
+
+    def dots(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
+        """x_i.y_j, float64, from a block of `products` about the common centre."""
+        constant = other.along[columns] + self.centre.double().square().sum()
+        return products.to(torch.float64, copy=True).add_(self.along[rows, None]).add_(constant)
 
 
-def half_blocks(x: Tensor, pairwise: Pairwise) -> Iterator[tuple[slice, slice, Tensor]]:
-    """The blocks of x with itself on and above the diagonal; the others are their transposes."""
-    for i in range(0, len(x), BLOCK):
-        for j in range(i, len(x), BLOCK):
-            rows, columns = slice(i, min(i + BLOCK, len(x))), slice(j, min(j + BLOCK, len(x)))
-            yield rows, columns, pairwise(x[rows], x[columns])
+def products(a: Tensor, b: Tensor) -> Tensor:
+    """a b', summed over TERMS columns at a time."""
+    total = a[:, :TERMS] @ b[:, :TERMS].T
+    for start in range(TERMS, a.shape[1], TERMS):
+        total.addmm_(a[:, start : start + TERMS], b[:, start : start + TERMS].T)
+    return total
+
+
+class Taker(Protocol):
+    """What reads the blocks of one pass: of the sides, 0 and 1, with themselves, and then of both."""
+
+    @property
+    def sides(self) -> Collection[int]: ...
+
+    def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None: ...
+
+    def across(self, rows: slice, columns: slice, products: Tensor) -> None: ...
+
+
+def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
+    """Gives all takers the products of each block, which none of them may change.
+
+    Of a side with itself, those on and above the diagonal; the others are their transposes.
+    """
+    for side, z in enumerate((x, y)):
+        asked = [taker for taker in takers if side in taker.sides]
+        for rows, columns in ((r, c) for r in slices(len(z.rows)) for c in slices(len(z.rows), r.start) if asked):
+            found = products(z.block(rows), z.block(columns))
+            for taker in asked:
+                taker.within(side, rows, columns, found)
+    for rows, columns, found in across(x, y):
+        for taker in takers:
+            taker.across(rows, columns, found)
+
+
+def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
+    """(rows, columns, products of the centred x[rows] and y[columns]) over all of x and y."""
+    for rows in slices(len(x.rows)):
+        a = x.block(rows)
+        for columns in slices(len(y.rows)):
+            yield rows, columns, products(a, y.block(columns))
+
+
+def slices(n: int, start: int = 0) -> Iterator[slice]:
+    return (slice(i, min(i + BLOCK, n)) for i in range(start, n, BLOCK))

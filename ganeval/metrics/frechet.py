@@ -15,8 +15,8 @@ from torch.linalg import cholesky_ex, eigh, solve_triangular
 from ganeval.errors import GanevalError
 from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, matrix, pair
-from ganeval.metrics._moments import ROWS, congruent, moments, root, trace_of_root_product
-from ganeval.metrics._pairwise import blocks, unit
+from ganeval.metrics._moments import ROWS, congruent, mean, moments, root, trace_of_root_product
+from ganeval.metrics._pairwise import BLOCK, slices, unit
 from ganeval.types import Estimate, Moments
 
 HALVINGS = 2
@@ -98,7 +98,7 @@ def _checked(fake: Array, real: Array | Moments, at_least: int) -> tuple[Tensor,
 def distance(x: Tensor | Moments, y: Tensor | Moments) -> float:
     """The Fréchet distance of eq. 6 alone; either set may have fewer images than features."""
     a, b = root(x), root(y)
-    mean_x, mean_y = (side.mean if isinstance(side, Moments) else side.mean(0, dtype=torch.float64) for side in (x, y))
+    mean_x, mean_y = (side.mean if isinstance(side, Moments) else mean(side) for side in (x, y))
     squares = (mean_x - mean_y).square().sum() + a.square().sum() + b.square().sum()
     return float(squares) - 2 * trace_of_root_product(a, b)
 
@@ -287,14 +287,27 @@ def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:
     x, y = pair(fake, real)
     if not (bool(x.any(1).all()) and bool(y.any(1).all())):
         raise GanevalError("mifid: some images have only zeros as features, so no cosine distance")
-    nearest = torch.full((len(x),), math.inf, dtype=torch.float64, device=x.device)
-    for rows, _, apart in blocks(x, y, lambda a, b: 1 - (unit(a) @ unit(b).T).abs()):
-        nearest[rows] = torch.minimum(nearest[rows], apart.amin(1))
+    apart = 1 - nearest_cosines(x, y)
     # Rounding puts a copy's distance a little off 0, on either side.
-    nearest = torch.where(nearest < 1e-12, 0.0, nearest)
-    mean = float(nearest.mean())
+    apart = torch.where(apart < 1e-12, 0.0, apart)
+    nearest = float(apart.mean())
     value = distance(x, y)
-    penalty = mean if mean < eps else 1.0
+    penalty = nearest if nearest < eps else 1.0
     value = value / penalty if penalty else (math.inf if value > 0 else math.nan)
-    details = {"nearest_cosine_distance": mean, "no_interval": "biased as FID is, and its penalty jumps at eps"}
+    details = {"nearest_cosine_distance": nearest, "no_interval": "biased as FID is, and its penalty jumps at eps"}
     return Estimate(value, None, None, len(x), len(y), details)
+
+
+def nearest_cosines(x: Tensor, y: Tensor) -> Tensor:
+    """The largest |cos| of each x to any y (N,), float64; which y it is, is looked up in the rows' own precision."""
+    units = torch.cat([unit(block).to(y.dtype) for block in y.split(BLOCK)])
+    found = []
+    for block in x.split(BLOCK):
+        a = unit(block)
+        best = a.new_full((len(a),), -1, dtype=y.dtype), torch.zeros(len(a), dtype=torch.int64, device=a.device)
+        for columns in slices(len(y)):
+            cosines, which = (a.to(y.dtype) @ units[columns].T).abs_().max(1)
+            better = cosines > best[0]
+            best = torch.where(better, cosines, best[0]), torch.where(better, which + columns.start, best[1])
+        found.append((a * unit(y[best[1]])).sum(1).abs())
+    return torch.cat(found)

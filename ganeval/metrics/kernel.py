@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,11 +13,13 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._mmd import sums_of
-from ganeval.metrics._pairwise import Pairwise, squared_distances, unit
+from ganeval.metrics._mmd import Kernel, Sums, Tally
+from ganeval.metrics._pairwise import Centred, one_pass, squared_distances, unit
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
+SHARP = 16
+"""Squared norms over the squared bandwidth from which the rounding of float32 would show in the kernel."""
 HEAVY = "the tails are heavy: a few images decide the value, and its error can't be told from so few"
 
 
@@ -44,33 +48,47 @@ def kid(
     (`_mmd.Error`). Measured coverage: docs/calibration.md; none where few images decide.
     Raises GanevalError for fewer than 2 images, subsets or subset_size out of range.
     """
-    x, y = pair(fake, real)
+    return _alone(kid_reading, fake, real, subsets=subsets, subset_size=subset_size, degree=degree, gamma=gamma,
+                  coef=coef, seed=seed)  # fmt: skip
+
+
+def kid_reading(
+    x: Centred, y: Centred, *, subsets: int, subset_size: int, degree: int, gamma: float | None, coef: float, seed: int
+) -> Reading:
+    """`kid` in a pass that others share."""
     if subsets < 1 or subset_size < 2:
         raise GanevalError(f"kid needs subsets >= 1 and subset_size >= 2, got {subsets} and {subset_size}")
-    size = min(subset_size, len(x), len(y))
-    kernel = polynomial(degree, 1 / x.shape[1] if gamma is None else gamma, coef)
+    n, m = len(x.rows), len(y.rows)
+    size = min(subset_size, n, m)
+    kernel = polynomial(degree, 1 / x.rows.shape[1] if gamma is None else gamma, coef)
     # Which images are in which subset; drawn in turn, so that a seed gives torch-fidelity's subsets.
-    in_x, in_y = np.zeros((subsets, len(x)), bool), np.zeros((subsets, len(y)), bool)
+    in_x, in_y = np.zeros((subsets, n), bool), np.zeros((subsets, m), bool)
     random = np.random.RandomState(seed)
     for a, b in zip(in_x, in_y, strict=True):
-        a[random.choice(len(x), size, replace=False)] = True
-        b[random.choice(len(y), size, replace=False)] = True
-    full = sums_of(x, y, kernel, torch.from_numpy(in_x).to(x.device), torch.from_numpy(in_y).to(x.device))
-    values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
-    spread = float(np.var(values, ddof=1)) / subsets if subsets > 1 else 0.0
-    error = full.error()
-    details: dict[str, float | str] = {
-        "subset_std": float(np.std(values)),
-        "full_unbiased": full.unbiased(),
-        "full_unbiased_std_error": error.std_error(),
-    }
-    if size < subset_size:
-        details["warning"] = f"subsets of {size} instead of {subset_size}, for want of images: not the published KID"
-    value = float(np.mean(values))
-    interval = error.interval(value, spread)
-    if interval is None:
-        details["no_interval"] = HEAVY
-    return Estimate(value, error.std_error(spread), interval, len(x), len(y), details)
+        a[random.choice(n, size, replace=False)] = True
+        b[random.choice(m, size, replace=False)] = True
+
+    def estimate(full: Sums) -> Estimate:
+        values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
+        spread = float(np.var(values, ddof=1)) / subsets if subsets > 1 else 0.0
+        error = full.error()
+        details: dict[str, float | str] = {
+            "subset_std": float(np.std(values)),
+            "full_unbiased": full.unbiased(),
+            "full_unbiased_std_error": error.std_error(),
+        }
+        if size < subset_size:
+            details["warning"] = (
+                f"subsets of {size} instead of {subset_size}, for want of images: not the published KID"
+            )
+        value = float(np.mean(values))
+        interval = error.interval(value, spread)
+        if interval is None:
+            details["no_interval"] = HEAVY
+        return Estimate(value, error.std_error(spread), interval, n, m, details)
+
+    members = (torch.from_numpy(which).to(x.norms.device) for which in (in_x, in_y))
+    return Reading(Tally(x, y, kernel, *members), estimate)
 
 
 def mmd(
@@ -90,19 +108,26 @@ def mmd(
     standard error and the interval of `kid`, for the distance at the expected bandwidth.
     Raises GanevalError for another bandwidth, sigma not above 0, or a real set of one repeated image.
     """
-    x, y = pair(fake, real)
-    square = squared_bandwidth(x, y, bandwidth, sigma)
-    sums = sums_of(x, y, gaussian(square))
-    details: dict[str, float | str] = {"bandwidth": math.sqrt(square)}
-    if unbiased:
+    return _alone(mmd_reading, fake, real, bandwidth=bandwidth, sigma=sigma, unbiased=unbiased)
+
+
+def mmd_reading(x: Centred, y: Centred, *, bandwidth: str, sigma: float, unbiased: bool) -> Reading:
+    """`mmd` in a pass that others share."""
+    n, m = len(x.rows), len(y.rows)
+    square = squared_bandwidth(x.rows, y.rows, bandwidth, sigma)
+
+    def estimate(sums: Sums) -> Estimate:
+        details: dict[str, float | str] = {"bandwidth": math.sqrt(square)}
+        if not unbiased:
+            details["no_interval"] = BIASED
+            return Estimate(math.sqrt(max(0.0, sums.biased())), None, None, n, m, details)
         error = sums.error()
         interval = error.interval(error.value)
         if interval is None:
             details["no_interval"] = HEAVY
-        return Estimate(error.value, error.std_error(), interval, len(x), len(y), details)
-    return Estimate(
-        math.sqrt(max(0.0, sums.biased())), None, None, len(x), len(y), {**details, "no_interval": BIASED}
-    )  # fmt: skip
+        return Estimate(error.value, error.std_error(), interval, n, m, details)
+
+    return Reading(Tally(x, y, gaussian(square)), estimate)
 
 
 def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
@@ -112,33 +137,78 @@ def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
     The authors' code computes the biased estimate, their paper states the unbiased one; this is the code's, and
     `details` has the other with its standard error. Raises GanevalError for sigma not above 0.
     """
-    x, y = pair(fake, real)
+    return _alone(cmmd_reading, fake, real, sigma=sigma)
+
+
+def cmmd_reading(x: Centred, y: Centred, *, sigma: float) -> Reading:
+    """`cmmd` in a pass that others share."""
     if not sigma > 0:
         raise GanevalError(f"sigma={sigma} of cmmd; give a number above 0")
-    sums = sums_of(x, y, unit_gaussian(sigma * sigma))
-    details = {
-        "unbiased": 1000 * sums.unbiased(),
-        "unbiased_std_error": 1000 * sums.error().std_error(),
-        "no_interval": BIASED,
-    }
-    return Estimate(1000 * sums.biased(), None, None, len(x), len(y), details)
+    if not bool((x.lengths > 0).all() and (y.lengths > 0).all()):
+        raise GanevalError("cmmd: some images have only zeros as features, which can't be scaled to unit length")
+
+    def estimate(sums: Sums) -> Estimate:
+        details = {
+            "unbiased": 1000 * sums.unbiased(),
+            "unbiased_std_error": 1000 * sums.error().std_error(),
+            "no_interval": BIASED,
+        }
+        return Estimate(1000 * sums.biased(), None, None, len(x.rows), len(y.rows), details)
+
+    return Reading(Tally(x, y, unit_gaussian(sigma * sigma)), estimate)
 
 
-def polynomial(degree: int, gamma: float, coef: float) -> Pairwise:
+@dataclass(frozen=True)
+class Reading:
+    """What a kernel distance adds up in a pass, and how the sums become its estimate."""
+
+    tally: Tally
+    estimate: Callable[[Sums], Estimate]
+
+
+def _alone(reading: Callable[..., Reading], fake: Array, real: Array, **options: Any) -> Estimate:
+    sides = Centred.both(*pair(fake, real))
+    alone = reading(*sides, **options)
+    one_pass(*sides, [alone.tally])
+    return alone.estimate(alone.tally.sums())
+
+
+def polynomial(degree: int, gamma: float, coef: float) -> Kernel:
     """(gamma x.y + coef)^degree."""
-    # The product in the features' own precision: in float32 it costs half, and its rounding averages out.
-    return lambda a, b: (a @ b.T).double().mul_(gamma).add_(coef).pow_(degree)
+
+    # Products of float32 features are in float32: it costs half, and their rounding averages out.
+    def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
+        return x.dots(rows, y, columns, products).mul_(gamma).add_(coef).pow_(degree)
+
+    return kernel
 
 
-def gaussian(bandwidth_squared: float) -> Pairwise:
+def gaussian(bandwidth_squared: float) -> Kernel:
     """exp(-||x - y||^2 / (2 b^2))."""
-    return lambda a, b: squared_distances(a, b).div_(-2 * bandwidth_squared).exp_()
+
+    def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
+        norms = float(x.norms[rows].mean() + y.norms[columns].mean())
+        if products.dtype == torch.float32 and norms > SHARP * bandwidth_squared:
+            squares = squared_distances(x.rows[rows], y.rows[columns])
+        else:
+            squares = x.rough(rows, y, columns, products.double())
+        return squares.div_(-2 * bandwidth_squared).exp_()
+
+    return kernel
 
 
-def unit_gaussian(bandwidth_squared: float) -> Pairwise:
+def unit_gaussian(bandwidth_squared: float) -> Kernel:
     """The Gaussian kernel of x / ||x|| and y / ||y||, CMMD's."""
-    kernel = gaussian(bandwidth_squared)
-    return lambda a, b: kernel(unit(a), unit(b))
+
+    def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
+        if products.dtype == torch.float32 and SHARP * bandwidth_squared < 2:
+            squares = squared_distances(unit(x.rows[rows]), unit(y.rows[columns]))
+            return squares.div_(-2 * bandwidth_squared).exp_()
+        # ||u - v||^2 = 2 - 2 u.v
+        cosines = x.dots(rows, y, columns, products).div_(x.lengths[rows, None]).div_(y.lengths[columns])
+        return cosines.sub_(1).div_(bandwidth_squared).exp_()
+
+    return kernel
 
 
 def squared_bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:

@@ -1,7 +1,8 @@
 """Nearest neighbours: leave-one-out 1-NN accuracy, precision and recall, density and coverage.
 
 All of them read the same distances. `neighbours` computes those once for as many as are wanted; the public functions
-are its single cases. Balls and ties are decided in float64 on squared distances, where a copy is at exactly 0.
+are its single cases. Distances of float32 features are taken in float32, and what their rounding could decide is
+decided in float64 from the differences, where a copy is at exactly 0: every decision is that of exact arithmetic.
 
 The intervals are for the expected value of the metric at these N and M, over new draws of both sets. Each image's
 decision hangs on other images, so that the variance is that of independent decisions times a design effect, which
@@ -13,7 +14,7 @@ than FEWEST decide otherwise than the rest. Where coverage was measured: docs/ca
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +23,10 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.intervals import binomial, student
-from ganeval.metrics._halves import SPLITS, Balls, design_effect, halvings, listed, nearest_in_half
+from ganeval.metrics._halves import SPLITS, TIE, Balls, design_effect, halvings, listed, nearest_in_half
 from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._lists import Near, merge, nearest_within, unknown
-from ganeval.metrics._pairwise import blocks, squared_distances
+from ganeval.metrics._lists import Near
+from ganeval.metrics._pairwise import Centred, one_pass
 from ganeval.types import Estimate
 
 FEWEST = 3
@@ -103,62 +104,101 @@ def coverage(fake: Array, real: Array, *, k: int = 5, strict: bool = True) -> Es
 
 def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
     """The wanted metrics of this module, {name: its options}, from one pass over the distances."""
-    x, y = pair(fake, real)
-    reach = max(options["k"] for options in wanted.values())
-    lowest = min(options["k"] for options in wanted.values())
-    if lowest < 1 or min(len(x), len(y)) <= reach:
-        raise GanevalError(f"k={reach if lowest >= 1 else lowest} needs k >= 1 and more than k images in each set, "
-                           f"got {len(x)} fake and {len(y)} real")  # fmt: skip
-    by_vote = [name for name in wanted if name.startswith("one_nn")]
-    halves_x, halves_y = halvings(len(x), len(y), x.device)
-    votes = max((wanted[name]["k"] for name in by_vote), default=0)
-    of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
-    near_real = nearest_within(y, listed(reach, len(y)))
-    near_fake = nearest_within(x, listed(of_fake, len(x))) if of_fake else near_real
-    balls = {name: (name == "recall", options["k"], options["strict"])
-             for name, options in wanted.items() if name not in by_vote}  # fmt: skip
-    counts = {}
-    for ball in balls.values():
-        of_fakes, k, strict = ball
-        near, halves = (near_fake, (halves_x, halves_y)) if of_fakes else (near_real, (halves_y, halves_x))
-        counts[ball] = Balls(k, strict, *near, *halves)
-    to_real, to_fake = (unknown(len(rows), listed(votes, len(others)), x) for rows, others in ((x, y), (y, x)))
-    for rows, columns, d in blocks(x, y, squared_distances):
-        for (of_fakes, _, _), count in counts.items():
-            block = (columns, rows, d.T) if of_fakes else (rows, columns, d)
-            count.add(*block)
-        if by_vote:
-            merge(to_real, rows, d, columns.start)
-            merge(to_fake, columns, d.T, rows.start)
+    sides = Centred.both(*pair(fake, real))
+    alone = Neighbours(*sides, wanted)
+    one_pass(*sides, [alone])
+    return alone.estimates()
 
-    taken = {k: (_votes(near_real, to_fake, k, halves_y, halves_y, halves_x),
-                 _votes(to_real, near_fake, k, halves_x, halves_y, halves_x))
-             for k in {wanted[name]["k"] for name in by_vote}}  # fmt: skip
-    results = {}
-    for name, options in wanted.items():
-        if name in by_vote:
-            results[name] = _accuracy(name, *taken[options["k"]], halves_x, halves_y)
-            continue
-        count = counts[balls[name]]
-        if name == "coverage":
-            terms = count.reached > 0, count.half_reached > 0, count.ball_halves
-        elif name == "density":
-            terms = count.around.double() / options["k"], count.half_around.double() / options["k"], count.point_halves
+
+class Neighbours:
+    """The wanted metrics of this module, {name: its options}, in a pass that others may share."""
+
+    def __init__(self, x: Centred, y: Centred, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        n, m = len(x.rows), len(y.rows)
+        reach = max(options["k"] for options in wanted.values())
+        lowest = min(options["k"] for options in wanted.values())
+        if lowest < 1 or min(n, m) <= reach:
+            raise GanevalError(f"k={reach if lowest >= 1 else lowest} needs k >= 1 and more than k images in each set, "
+                               f"got {n} fake and {m} real")  # fmt: skip
+        self.x, self.y, self.wanted = x, y, wanted
+        self.by_vote = [name for name in wanted if name.startswith("one_nn")]
+        self.balls = {name: (name == "recall", options["k"], options["strict"])
+                      for name, options in wanted.items() if name not in self.by_vote}  # fmt: skip
+        self.halves = halvings(n, m, x.rows.device)
+        votes = max((wanted[name]["k"] for name in self.by_vote), default=0)
+        of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
+        self.sides: Collection[int] = (0, 1) if of_fake else (1,)
+        self.near = Near.unknown(x, x, listed(of_fake, n)), Near.unknown(y, y, listed(reach, m))
+        self.cross = Near.unknown(x, y, listed(votes, m)), Near.unknown(y, x, listed(votes, n))
+        self.counts: dict[tuple[bool, int, bool], Balls] = {}
+
+    def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None:
+        near = self.near[side]
+        d = near.of.rough(rows, near.of, columns, products)
+        if rows == columns:
+            d.fill_diagonal_(math.inf)
         else:
-            terms = count.around > 0, count.half_around > 0, count.point_halves
-        estimate = _mean(*terms, len(x), len(y), {})
-        if name in ("precision", "recall") and x.shape[1] < FLAT:
-            few = f"{x.shape[1]} features, where {FLAT} are needed"
-            estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": few})
-        results[name] = estimate
-    return results
+            near.merge(columns, d.T.contiguous(), rows.start)
+        near.merge(rows, d, columns.start)
+
+    def across(self, rows: slice, columns: slice, products: Tensor) -> None:
+        self.counts = self.counts or {ball: self._count(*ball) for ball in self.balls.values()}
+        d = self.x.rough(rows, self.y, columns, products)
+        turned = d.T.contiguous()
+        for (of_fakes, _, _), count in self.counts.items():
+            count.add(*((columns, rows, turned) if of_fakes else (rows, columns, d)))
+        if self.by_vote:
+            self.cross[0].merge(rows, d, columns.start)
+            self.cross[1].merge(columns, turned, rows.start)
+
+    def _count(self, of_fakes: bool, k: int, strict: bool) -> Balls:
+        near, points = (self.near[0], self.y) if of_fakes else (self.near[1], self.x)
+        of_balls, of_points = self.halves if of_fakes else self.halves[::-1]
+        counted = any(self.balls.get(name) == (of_fakes, k, strict) for name in ("density", "coverage"))
+        return Balls(k, strict, near, points, of_balls, of_points, counted=counted)
+
+    def estimates(self) -> dict[str, Estimate]:
+        """What the pass found."""
+        (near_fake, near_real), (to_real, to_fake), (halves_x, halves_y) = self.near, self.cross, self.halves
+        n, m, dim = len(self.x.rows), len(self.y.rows), len(self.x.centre)
+        taken = {k: (_votes(near_real, to_fake, k, halves_y, halves_y, halves_x),
+                     _votes(to_real, near_fake, k, halves_x, halves_y, halves_x))
+                 for k in {self.wanted[name]["k"] for name in self.by_vote}}  # fmt: skip
+        results = {}
+        for name, options in self.wanted.items():
+            if name in self.by_vote:
+                results[name] = _accuracy(name, *taken[options["k"]], *self.halves)
+                continue
+            count = self.counts[self.balls[name]]
+            if name == "coverage":
+                whole, parts, halves = count.reached, count.half_reached, count.ball_halves
+            else:
+                whole, parts, halves = count.around, count.half_around, count.point_halves
+            whole, parts = (c.double() / options["k"] if name == "density" else c > 0 for c in (whole, parts))
+            terms = whole, parts, halves
+            estimate = _mean(*terms, n, m, {})
+            if name in ("precision", "recall") and dim < FLAT:
+                few = f"{dim} features, where {FLAT} are needed"
+                estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": few})
+            results[name] = estimate
+        return results
 
 
 def _votes(real: Near, fake: Near, k: int, own: Tensor, halves_y: Tensor, halves_x: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether images are taken for real, from their neighbours among the real and the fake: (N,), and (N, SPLITS)."""
-    both = [torch.stack([nearest_in_half(*near, i, own, halves) for i in range(1, k + 1)], 1)
+    """Whether images are taken for real, from their neighbours among the real and the fake: (N,), and (N, SPLITS).
+
+    In the halves a tie within rounding is a tie.
+    """
+    a, b = real.squares[:, :k], fake.squares[:, :k]
+    votes = says_real(a, b)
+    gaps, slack = a[:, :, None] - b[:, None], real.slack(a)[:, :, None] + fake.slack(b)[:, None]
+    unsure = (gaps.abs() <= slack).flatten(1).any(1).nonzero()[:, 0]
+    votes[unsure] = says_real(
+        *(torch.stack([near.settled(unsure, i) for i in range(1, k + 1)], 1) for near in (real, fake))
+    )
+    both = [torch.stack([nearest_in_half(near.squares, near.index, i, own, halves) for i in range(1, k + 1)], 1)
             for near, halves in ((real, halves_y), (fake, halves_x))]  # fmt: skip
-    return says_real(real[0][:, :k], fake[0][:, :k]), says_real(*both)
+    return votes, says_real(both[0] - TIE * real.slack(both[0]), both[1])
 
 
 def says_real(real: Tensor, fake: Tensor) -> Tensor:

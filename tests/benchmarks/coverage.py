@@ -24,14 +24,15 @@ import torch
 from torch import Tensor
 
 from ganeval import metrics
+from ganeval.comparison import NEIGHBOURS
 from ganeval.metrics.neighbours import neighbours
-from ganeval.registry import METRICS, NEIGHBOURS
+from ganeval.registry import METRICS
 from ganeval.types import Estimate
 
 RECORDS = Path("runs/coverage")
 EVERY = 50
 """Draws between two savings."""
-ALL_NEIGHBOURS = {name: m.options({}) for name, m in METRICS.items() if m.family == NEIGHBOURS}
+ALL_NEIGHBOURS = {name: m.options({}) for name, m in METRICS.items() if name in NEIGHBOURS}
 
 GAUSSIAN = ("equal", "shifted", "scaled", "heavy")
 OTHERS = ("slight", "logits")

@@ -7,12 +7,17 @@ A metric whose next size would cost more than --limit CPU seconds, by its growth
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
 import resource
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +25,23 @@ import click
 import numpy as np
 import torch
 
+from ganeval import metrics
+from ganeval.comparison import NEIGHBOURS
 from ganeval.errors import GanevalError
-from ganeval.evaluate import _batches, _compute
+from ganeval.evaluate import Plan, plan, run
+from ganeval.evaluate import families as batches
 from ganeval.files import write_result
+from ganeval.metrics._moments import moments
+from ganeval.metrics.frechet import distance
+from ganeval.metrics.neighbours import neighbours
 from ganeval.registry import METRICS
-from ganeval.types import Features
+from ganeval.types import Features, Moments
 from tests.benchmarks.end_to_end import machine, versions
 
 CLASSES = 1008
-PEER = "torch-fidelity: fid, kid, prc"
+KINDS = ("families", "alone", "peers")
+MOMENTS, KID, PRDC = "moments of both sets", "kid", "precision, recall, density, coverage"
+PEER, PEER_KID, PEER_PRDC = "torch-fidelity: fid, kid, prc", "torch-fidelity: kid", "prdc: the four"
 
 
 def features(n: int, dim: int, scale: float, seed: int) -> Features:
@@ -40,15 +53,54 @@ def features(n: int, dim: int, scale: float, seed: int) -> Features:
     return Features(torch.from_numpy(rows), torch.from_numpy(logits), "synthetic")
 
 
-def torch_fidelity(fake: torch.Tensor, real: torch.Tensor) -> None:
-    """The peer's three metrics of features, with its own defaults."""
+def families(fake: Features, real: Features) -> dict[str, Callable[[], object]]:
+    """The default metrics of Inception features as `score` computes them, those of one family together."""
+    wanted = plan(None, fake, real, "inception", 0).wanted
+
+    def compute(names: list[str]) -> None:
+        part = Plan({name: wanted[name] for name in names}, {}, True)
+        run(part, fake, real, device=torch.device("cpu"), cache_key=None)
+
+    return {", ".join(names): partial(compute, names) for names in batches(wanted)}
+
+
+def alone(fake: torch.Tensor, real: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """Some of them, and others, each by itself."""
+    options = {name: METRICS[name].options({}) for name in NEIGHBOURS}
+    four = {name: {"k": 5, "strict": True} for name in ("precision", "recall", "density", "coverage")}
+    sides: list[Moments] = []
+    return {
+        MOMENTS: lambda: sides.extend(moments(rows) for rows in (fake, real)),
+        "Fréchet distance of these moments": lambda: distance(*sides),
+        "Fréchet distance of features": lambda: distance(fake, real),
+        KID: lambda: metrics.kid(fake, real),
+        "mmd": lambda: metrics.mmd(fake, real),
+        "cmmd": lambda: metrics.cmmd(fake, real),
+        PRDC: lambda: neighbours(fake, real, four),
+        "the same and 1-NN accuracy": lambda: neighbours(fake, real, options),
+    }
+
+
+def peers(fake: torch.Tensor, real: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """With their own defaults."""
+    from prdc import compute_prdc
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
     from torch_fidelity.metric_prc import prc_features_to_metric
 
-    fid_statistics_to_metric(*map(fid_features_to_statistics, (fake, real)), verbose=False)
-    kid_features_to_metric(fake, real, kid_subset_size=min(1000, len(fake)), verbose=False)
-    prc_features_to_metric(fake, real, verbose=False)
+    def kid() -> None:
+        kid_features_to_metric(fake, real, kid_subset_size=min(1000, len(fake)), verbose=False)
+
+    def fid_kid_prc() -> None:
+        fid_statistics_to_metric(*map(fid_features_to_statistics, (fake, real)), verbose=False)
+        kid()
+        prc_features_to_metric(fake, real, verbose=False)
+
+    def prdc() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            compute_prdc(real.numpy(), fake.numpy(), nearest_k=5)
+
+    return {PEER: fid_kid_prc, PEER_KID: kid, PEER_PRDC: prdc}
 
 
 def exponent(seconds: dict[int, float]) -> float | None:
@@ -64,38 +116,39 @@ def exponent(seconds: dict[int, float]) -> float | None:
 @click.option("--n", "sizes", multiple=True, type=int, default=(1000, 5000, 10000, 50000), show_default=True)
 @click.option("--dim", default=2048, show_default=True)
 @click.option("--limit", default=600.0, show_default=True, help="CPU seconds.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), default=KINDS, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
-def main(sizes: tuple[int, ...], dim: int, limit: float, output: Path) -> None:
+def main(sizes: tuple[int, ...], dim: int, limit: float, kinds: tuple[str, ...], output: Path) -> None:
     warnings.simplefilter("ignore")
-    wanted = {name: metric.options({}) for name, metric in METRICS.items() if metric.train != "needed"}
-    seconds: dict[str, dict[int, float]] = {}
+    seconds: dict[str, dict[str, dict[int, float]]] = {kind: {} for kind in KINDS}
     record: dict[str, Any] = {
-        "dim": dim, "sizes": sizes, "limit": limit, "machine": machine(torch.get_num_threads()),
-        "versions": versions(), "load": [], "peak_mb": {}, "seconds": seconds,
+        "dim": dim, "sizes": sizes, "limit": limit, "kinds": kinds, "machine": machine(torch.get_num_threads()),
+        "versions": {**versions(), "prdc": version("prdc")}, "load": [], "peak_mb": {}, "seconds": seconds,
     }  # fmt: skip
     for n in sorted(sizes):
         fake, real = features(n, dim, 0.95, 0), features(n, dim, 1.0, 1)
-        for names in [*_batches(wanted), [PEER]]:
-            spent = seconds.setdefault(", ".join(names), {})
-            last = max(spent, default=0)
-            slope = max(exponent(spent) or 2.0, 1.0)
-            if last and spent[last] * (n / last) ** slope > limit:
-                continue
-            began = time.process_time()
-            try:
-                if names == [PEER]:
-                    torch_fidelity(fake.pooled, real.pooled)
-                else:
-                    _compute(names, wanted, fake, real, None, torch.device("cpu"))
-            except GanevalError as error:
-                click.echo(f"{names}: {error}", err=True)
-                continue
-            spent[n] = round(time.process_time() - began, 3)
-            record["load"].append(round(os.getloadavg()[0], 1))
-            click.echo(f"n = {n}: {', '.join(names)}: {spent[n]} CPU s", err=True)
-            write_result(output, json.dumps(record, indent=1).encode() + b"\n")
-        record["peak_mb"][n] = math.ceil(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-        write_result(output, json.dumps(record, indent=1).encode() + b"\n")
+        made = {"families": families(fake, real), "alone": alone(fake.pooled, real.pooled)}
+        made["peers"] = peers(fake.pooled, real.pooled)
+        for kind in kinds:
+            for name, function in made[kind].items():
+                spent = seconds[kind].setdefault(name, {})
+                last = max(spent, default=0)
+                slope = max(exponent(spent) or 2.0, 1.0)
+                if last and spent[last] * (n / last) ** slope > limit:
+                    continue
+                began = time.process_time()
+                try:
+                    function()
+                except GanevalError as error:
+                    click.echo(f"{name}: {error}", err=True)
+                    continue
+                spent[n] = round(time.process_time() - began, 3)
+                record["load"].append(round(os.getloadavg()[0], 1))
+                click.echo(f"n = {n}: {name}: {spent[n]} CPU s", err=True)
+                write_result(output, json.dumps(record, indent=1).encode() + b"\n")
+            if kind != "peers":
+                record["peak_mb"][n] = math.ceil(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    write_result(output, json.dumps(record, indent=1).encode() + b"\n")
 
 
 if __name__ == "__main__":

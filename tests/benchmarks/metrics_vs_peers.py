@@ -17,9 +17,10 @@ import numpy as np
 import torch
 
 from ganeval import metrics
+from ganeval.comparison import NEIGHBOURS
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
-from ganeval.registry import METRICS, NEIGHBOURS
+from ganeval.registry import METRICS
 
 
 def peers(fake: np.ndarray, real: np.ndarray) -> dict[str, tuple[Callable[[], float], str, Callable[[], float]]]:
@@ -34,7 +35,7 @@ def peers(fake: np.ndarray, real: np.ndarray) -> dict[str, tuple[Callable[[], fl
     size = min(1000, len(fake))
     prdc_names = ("precision", "recall", "density", "coverage")
     five = {name: {"k": 5, "strict": True} for name in prdc_names}
-    all_neighbours = {name: m.options({}) for name, m in METRICS.items() if m.family == NEIGHBOURS}
+    all_neighbours = {name: m.options({}) for name, m in METRICS.items() if name in NEIGHBOURS}
     unit = fake / np.linalg.norm(fake, axis=1, keepdims=True)
 
     def fidelity_fid() -> float:
