@@ -32,7 +32,11 @@ OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE."
 )
 GPUS = click.option(
-    "--gpus", type=click.IntRange(min=2), metavar="N", help="Share the work among N processes, with a card each."
+    "--gpus",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Share the work among N processes, with a card each.",
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings.")
 

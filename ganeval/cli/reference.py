@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 @GPUS
 @settings_options
 def reference(
-    source: str, output: Path, keep_features: bool, gpus: int | None, settings: Settings, quiet: bool
+    source: str, output: Path, keep_features: bool, gpus: int, settings: Settings, quiet: bool
 ) -> int:  # fmt: skip
     """Save the statistics of SOURCE, to score against without its images.
 
     The .npz holds mu and sigma as pytorch-fid reads them, n, and what made them. FID needs no more than this; metrics
     that need every image's features can use the file where it keeps them (8 KB an image of Inception's), by --metric.
     """
-    if gpus and not distributed.started():
+    if gpus > 1 and not distributed.started():
         return distributed.launch(gpus)
     from ganeval.scoring import make_reference
 

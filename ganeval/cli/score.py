@@ -47,7 +47,7 @@ GATE_FAILED = 1
 def score(
     samples: tuple[str, ...], reference: str | None, train: str | None, metrics: tuple[str, ...], settings: Settings,
     n: int | None, seed: int, by_class: bool, form: str | None, output: Path | None, html: Path | None,
-    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool, gpus: int | None,
+    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool, gpus: int,
 ) -> int:  # fmt: skip
     """Score the images in SAMPLES: folders, zips, .npz, .npy or data set names.
 
@@ -59,7 +59,7 @@ def score(
     ganeval score ./samples --ref ./real --html report.html
     """
     parsed = [_gate(text) for text in gates]
-    if gpus and not distributed.started():
+    if gpus > 1 and not distributed.started():
         return distributed.launch(gpus)
     from ganeval.scoring import score_each  # torch loads here, so --help stays instant
 

@@ -13,7 +13,7 @@ from ganeval.intervals import normal, student
 from ganeval.metrics._inputs import Array, matrix, pair
 from ganeval.types import Estimate
 
-PER_CLASS = 5
+PER_CLASS = 10
 """Images per class of either set from which the interval of `mode_score` was found to hold (docs/calibration.md)."""
 
 

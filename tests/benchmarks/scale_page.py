@@ -40,8 +40,8 @@ def scale(record: dict[str, Any], machine: str, rate: float | None) -> Iterator[
         f"sampling alone gives). Of {two['rows']:,} rows the covariance differs from that in two passes of float64 by "
         f"{two['difference']:.0e} of its largest entry. The distance of the samples' distribution from the file's "
         f"moments is {score['exact']:.5f}; `fid` found {score['values']['fid'][0]:.5f} and `fid_debiased` {value:.5f}, "
-        f"{(value - score['exact']) / error:+.1f} of its standard errors away: what is left of the bias is of second "
-        "order. Peaks count the pages of the file that were read, which the system can take back.\n"
+        f"{(value - score['exact']) / error:+.1f} of its standard errors away. "
+        "Peaks count the pages of the file that were read, which the system can take back.\n"
     )
     yield from arithmetic(rows / stream["cpu"], dim, rate, record["machine"]["cores"])
 
