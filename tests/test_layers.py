@@ -16,7 +16,7 @@ LAYERS = [
     {"metrics", "extractors", "weights"},
     {"images", "features", "inference", "cache", "reference", "sides", "streaming", "precision"},
     {"collapse", "memorisation"},
-    {"evaluate", "advice", "report", "classes", "judging", "scoring", "leaderboard"},
+    {"evaluate", "advice", "report", "classes", "judging", "scoring", "summarise", "leaderboard"},
     {"comparison"},
     {"listing", "doctor", "demo", "auditing", "integrations"},
     {"cli", "terminal", "__main__"},

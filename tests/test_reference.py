@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import ganeval
-from ganeval import scoring
+from ganeval import summarise
 from ganeval.errors import GanevalError
 from ganeval.extractors.pixels import load
 from ganeval.images import digests
@@ -43,13 +43,13 @@ class Counting:
 
 
 def make(path: Path, extractor: object = "pixels:4", *, keep: bool = False, **settings: object) -> ganeval.Moments:
-    return scoring.make_reference(REAL, path, Settings(extractor, batch_size=10, **settings), keep_features=keep)
+    return summarise.make_reference(REAL, path, Settings(extractor, batch_size=10, **settings), keep_features=keep)
 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of 40 images; in the cache of one test alone."""
-    monkeypatch.setattr(scoring, "PART", 40)
+    monkeypatch.setattr(summarise, "PART", 40)
 
 
 @pytest.mark.parametrize(("dtype", "exact"), [(torch.float64, 1e-12), (torch.float32, 16 * 2**-23 * 32)])
@@ -138,7 +138,7 @@ def test_digests_are_kept_once_for_all_parts(
     saves, save = [], Memo._save
     monkeypatch.setattr(digests, "SETTLED", -(10**12))
     monkeypatch.setattr(Memo, "_save", lambda self, lines: saves.append(len(lines)) or save(self, lines))
-    scoring.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings("pixels:4", batch_size=10))
+    summarise.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings("pixels:4", batch_size=10))
     assert saves == [130]
 
 

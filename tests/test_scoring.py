@@ -283,12 +283,12 @@ def test_the_demo_tells_the_three_sets_apart(tmp_path: Path, monkeypatch: pytest
 
 
 def test_statistics_in_parts_are_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganeval import scoring
+    from ganeval import summarise
     from ganeval.settings import Settings
 
     whole = ganeval.extract("digits:train", "classifier:digits").pooled.double()
-    monkeypatch.setattr(scoring, "PART", 500)
-    found = scoring.make_reference("digits:train", tmp_path / "stats.npz", Settings("classifier:digits"))
+    monkeypatch.setattr(summarise, "PART", 500)
+    found = summarise.make_reference("digits:train", tmp_path / "stats.npz", Settings("classifier:digits"))
     assert found.n == len(whole) > 1000
     assert torch.allclose(found.mean, whole.mean(0), rtol=1e-12)
     # Products of float32 features are taken in float32, a block at a time.

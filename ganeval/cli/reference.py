@@ -38,7 +38,7 @@ def reference(
     """
     if gpus > 1 and not distributed.started():
         return distributed.launch(gpus)
-    from ganeval.scoring import make_reference
+    from ganeval.summarise import make_reference
 
     settings = replace(settings, distributed=distributed.join())
     moments = make_reference(source, output, settings, keep_features=keep_features)

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
+from ganeval.metrics._linear import linearise
 from ganeval.metrics._mmd import Sums, sums_of
 from ganeval.metrics.diversity import vendi as vendi_score
-from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, fid_debiased, linearise
+from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, fid_debiased
 from ganeval.metrics.kernel import gaussian, polynomial, squared_bandwidth, unit_gaussian
 from ganeval.types import Moments
 

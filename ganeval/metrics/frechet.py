@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.linalg import cholesky_ex, eigh, solve_triangular
 
 from ganeval.errors import GanevalError
 from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, matrix, pair
-from ganeval.metrics._moments import ROWS, congruent, mean, moments, root, trace_of_root_product
+from ganeval.metrics._linear import Linear, linearise
+from ganeval.metrics._moments import mean, root, trace_of_root_product
 from ganeval.metrics._pairwise import BLOCK, slices, unit
 from ganeval.types import Estimate, Moments
 
 HALVINGS = 2
 """Random halvings of both sets whose distances are averaged: the second takes a quarter off the extrapolation's
 variance, each further one less."""
-ROUNDING = 1e-10
-"""Standard deviation over mean, or difference of means, of one constant: no float32 feature varies so little."""
 SINGULAR = "a covariance is singular, so that the influence of an image is not defined"
-INFLUENCES = 4096
-"""Images whose influence on the distance is computed, for its variance."""
 ROWS_PER_DIMENSION = 4
 """Images per feature dimension from which the interval of `fid_debiased` was found to hold (docs/calibration.md)."""
 
@@ -101,117 +96,6 @@ def distance(x: Tensor | Moments, y: Tensor | Moments) -> float:
     mean_x, mean_y = (side.mean if isinstance(side, Moments) else mean(side) for side in (x, y))
     squares = (mean_x - mean_y).square().sum() + a.square().sum() + b.square().sum()
     return float(squares) - 2 * trace_of_root_product(a, b)
-
-
-@dataclass(frozen=True)
-class Linear:
-    """The distance and its first order in the two distributions.
-
-    fake, real: the influence of each image (of some, where there are many), dF = 2 (m - m_r).dm + tr((I - T) dS), T
-    the optimal transport map between the Gaussians (and its inverse for the real side), centred; real is None where
-    the reference is exact.
-    n, m: the numbers of images, m infinite where the reference is exact.
-    roots: the square roots of the eigenvalues of S S_r.
-    """
-
-    distance: float
-    fake: Tensor
-    real: Tensor | None
-    n: float
-    m: float
-    roots: Tensor
-
-    def variance(self) -> float:
-        """Of the distance, to first order."""
-        return float(self.fake.var()) / self.n + (0 if self.real is None else float(self.real.var()) / self.m)
-
-    def rate(self) -> float:
-        """1 / N + 1 / M, the order of the bias."""
-        return 1 / self.n + 1 / self.m
-
-    def second_order(self) -> tuple[float, float]:
-        """The bias over `rate`, and the variance of the terms of second order over `rate` squared, of Gaussians.
-
-        In the basis of the eigenvectors of S S_r, r their roots, these terms are
-
-        Q = sum_ab E_ab^2 / (2 r_a r_b (r_a + r_b)), where E_ab, the error of a covariance, has variance r_a^2 r_b^2 / N
-        (twice that for a = b), with the real side's error on top.
-        """
-        a, b = self.roots[:, None], self.roots[None, :]
-        weights = a * b / (a + b)
-        return float(weights.sum() + weights.diagonal().sum()) / 2, 2 * float(weights.square().triu().sum())
-
-    def higher_bias(self) -> float:
-        """The bias of order (1 / N - 1 / M)^2, of Gaussians, which the extrapolation doubles and turns round.
-
-        Where the reference is exact, tr M^(1/2) is off as X = (M + N)^(1/2) - M^(1/2) is, N = M^(1/2) E M^(1/2), E the
-        error of a Wishart matrix. With R = M^(1/2), X = X1 + X2 + ... solves R X + X R + X^2 = N order by order; here
-        are the means of tr X3, from the third moments of E, and of tr X4, from pairs of its second ones, without terms
-        that are smaller by 1 / D. For equal variances that is the third term of the mean root of a Marchenko-Pastur
-        law. That both sides' errors together come to a square of a difference was found by simulation.
-        """
-        r = self.roots
-        k = 1 / (r[:, None] + r)
-        first = (k * torch.outer(r, r)).square()  # the variances of X1, times N
-        rows, squares = first.sum(1), k.square()
-        weighted = k * first
-        third = (r[:, None] * r.square() * squares * ((k * r.square()) @ k)).sum()
-        pairs = weighted.sum(1) * rows / (2 * r) + weighted @ (rows / (2 * r))
-        pairs += (weighted * (first @ k)).sum(0) + (weighted * (k @ first)).sum(1)
-        fourth = (squares * (first @ first)).sum(1) + (rows / (2 * r)).square() + 2 * pairs
-        return -2 * float(third - (fourth / (2 * r)).sum()) * (1 / self.n - 1 / self.m) ** 2
-
-
-def linearise(x: Tensor, y: Tensor | Moments) -> Linear | None:
-    """With S = L L' and L' S_r L = V diag(w) V': T = L^-T V w^(1/2) V' L^-1, and T^-1 = L V w^(-1/2) V' L'.
-
-    Features that are one constant in both sets, such as dead units, are left out: they add nothing to any term.
-    None where a covariance is still singular, so that T does not exist.
-    """
-    if min(len(x), len(y) if isinstance(y, Tensor) else len(x)) <= x.shape[1]:
-        return None
-    a, b = moments(x), y if isinstance(y, Moments) else moments(y)
-    varies = ~(_constant(a) & _constant(b) & ((a.mean - b.mean).abs() <= ROUNDING * a.mean.abs()))
-    if not bool(varies.all()):
-        a, b = _columns(a, varies), _columns(b, varies)
-        x, y = x[:, varies], y if isinstance(y, Moments) else y[:, varies]
-    lower, failed = cholesky_ex(a.cov)
-    if failed:
-        return None
-    w, v = eigh(congruent(lower, b.cov))
-    if not bool(w[0] > w[-1] * len(w) * torch.finfo(w.dtype).eps):
-        return None
-    shift, roots = a.mean - b.mean, w.sqrt()
-    value = float(shift.square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum())
-    to_real = solve_triangular(lower.T, v, upper=True) * roots.sqrt()
-    to_fake = lower @ v / roots.sqrt()
-    fake = _influence(x, a.mean, shift, to_real)
-    real = None if isinstance(y, Moments) else _influence(y, b.mean, -shift, to_fake)
-    return Linear(value, fake, real, len(x), math.inf if isinstance(y, Moments) else len(y), roots)
-
-
-def _constant(data: Moments) -> Tensor:
-    return data.cov.diagonal() <= (ROUNDING * data.mean).square()
-
-
-def _columns(data: Moments, which: Tensor) -> Moments:
-    return Moments(data.mean[which], data.cov[which][:, which], data.n)
-
-
-def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> Tensor:
-    """2 shift.c + c'c - c' T c for each centred row c, where T = half_map half_map'; centred.
-
-    Of more than INFLUENCES rows, that many at equal steps: they give the variance to a percent or two.
-    c half_map is taken in the rows' own precision: from float32 rows each influence is off by about 1e-7 c'c.
-    """
-    parts = []
-    half_map = half_map.to(rows.dtype)
-    for block in rows[:: max(1, len(rows) // INFLUENCES)].split(ROWS):
-        c = block.double() - mean
-        mapped = c.to(rows.dtype) @ half_map
-        parts.append(c @ (2 * shift) + c.norm(dim=1).square() - mapped.norm(dim=1).double().square())
-    values = torch.cat(parts)
-    return values - values.mean()
 
 
 def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, seed: int) -> Estimate:

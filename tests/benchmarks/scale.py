@@ -29,7 +29,7 @@ import ganeval
 from ganeval.files import write_result
 from ganeval.metrics.frechet import distance
 from ganeval.reference import load_statistics, write_statistics
-from ganeval.scoring import PART
+from ganeval.summarise import PART
 from ganeval.types import Features, Moments
 from tests.benchmarks.end_to_end import machine, versions
 from tests.benchmarks.growth import features

@@ -1,0 +1,51 @@
+"""make_reference(): the statistics of a set of images of any size, a part at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ganeval.distributed import share
+from ganeval.errors import GanevalError
+from ganeval.features import full_fingerprint
+from ganeval.images import Source, open_images
+from ganeval.reference import write_statistics
+from ganeval.settings import Settings
+from ganeval.sides import SetInfo, Side, choose_extractor, extract_side
+from ganeval.types import Moments
+
+PART = 4096
+"""Images whose features `make_reference` holds at a time, and what it deals to ranks: whole, so that their number moves
+nothing but the order of a few sums in float64."""
+
+
+def make_reference(
+    source: Source, path: str | Path, settings: Settings, *, keep_features: bool = False
+) -> Moments:  # fmt: skip
+    """Writes the statistics of a set of images to an .npz, and returns them.
+
+    Memory holds the features of PART images at a time; they are in the cache as each part ends, so that a run that was
+    stopped goes on from there. With `settings.distributed` each rank reads its share of the images, and sends moments.
+    keep_features: writes every row to the file too, in the order of the images' content within each part.
+    Raises GanevalError for no image, one that can't be read, and features to be kept of ranks or with skipped images.
+    """
+    images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
+    if keep_features and (settings.skip_bad or settings.distributed):
+        raise GanevalError("features are kept by one process, of images that can all be read: "
+                           "leave out --skip-bad, --gpus and torchrun, or --keep-features")  # fmt: skip
+    if settings.distributed:
+        images = images.subset(share(len(images), PART))
+    if settings.cache:
+        images.digests()  # of all at once: asked for in parts, the file that keeps them would be written for each part
+    side = Side(SetInfo(images.source, len(images), None), images, extractor=images.extractor)
+    net, _ = choose_extractor(settings, side, None)
+    assert net is not None, "images always need one"
+    parts = side.parts(PART)
+    alone = replace(settings, distributed=False)
+    features = (
+        extract_side(part, net, alone, f"reference {i}/{len(parts)}").features.pooled for i, part in enumerate(parts, 1)
+    )
+    return write_statistics(
+        path, features, full_fingerprint(net, settings.precision), net.name,
+        keep=len(images) if keep_features else None, shared=settings.distributed,
+    )  # fmt: skip
