@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ganeval import Features, collapse_test
 from ganeval.collapse.fidelity import excess
-from ganeval.collapse.shift import LOSSES, estimated_ratios, label_shift, unclear
+from ganeval.collapse.modes import find_missing
+from ganeval.collapse.shift import LOSSES, Shift, estimated_ratios, label_shift, unclear
 from tests.benchmarks.calibrate_collapse import draw
 
 EQUAL = np.full(6, 1 / 6)
@@ -149,3 +150,13 @@ def test_a_lost_class_of_cifar_is_found_and_bad_images_are_not_called_collapsed(
     monkeypatch.setenv("GANEVAL_DATA", str(data_root))
     verdicts = [draw("cifar10", "classifier:cifar10", kind, seed).verdict for seed in range(40)]
     assert least <= verdicts.count("collapsed") / 40 <= most
+
+
+def test_a_class_that_the_classifier_never_thinks_of_is_not_hidden_among_unclear_images() -> None:
+    """Seven times its share of the unclear fakes would hide it; its probabilities are near 0 all the same."""
+    ratios, p = np.array([0.0, 1.2, 1.2]), np.array([0.001, 1.0, 1.0])
+    none = {name: np.zeros(3) for name in LOSSES}
+    counts = np.array([0, 120, 80]), np.array([80, 120, 100])
+    for mass, kind in ((0.1, "dropped"), (0.3, "hidden")):
+        shift = Shift(ratios, np.array([mass, 1.2, 1.2]), p, 0.15, none)
+        assert find_missing(*counts, ["a", "b", "c"], 0.025, unclear=0.15, shift=shift)[0].kind == kind

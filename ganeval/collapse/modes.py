@@ -17,6 +17,8 @@ from ganeval.errors import GanevalError
 CONCENTRATED, CONCENTRATED_SHIFT = 3, 7
 """How much oftener than its share a class may be among the images that a classifier can't tell: more than real images
 have, or, with a shift, more than real images of the same classes have, which under blur are fewer."""
+UNDECIDED = 2
+"""How much of its share of such images a class may have that the classifier did not even think of."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +119,23 @@ def find_missing(
     unreadable: the share of fakes so unrealistic that their class says nothing. Each class is credited with its fair
     share of them, and one that would then reach STARVED is 'hidden': it may be among them.
     unclear: the share that the classifier is less sure of than of real images. What blur or noise makes hard to tell it
-    does not spread evenly: it takes one class for another. So each class is credited with several times its share.
+    does not spread evenly: it takes one class for another. So each class is credited with several times its share; but
+    one to which a classifier gives so little probability that even UNDECIDED times the share leaves its mass under
+    STARVED is not among them.
     """
     ratios = np.divide(fake / fake.sum(), real / real.sum(), out=np.full(len(real), np.inf), where=real > 0)
     if shift:
         adjusted, ratios = shift.p_values, np.where(np.isnan(shift.ratios), ratios, shift.ratios)
     else:
         adjusted, _ = share_tests(fake, real, level)
-    credit = (CONCENTRATED_SHIFT if shift else CONCENTRATED) * unclear
+    credited = ratios + (CONCENTRATED_SHIFT if shift else CONCENTRATED) * unclear
+    if shift:
+        credited = np.fmin(credited, shift.masses + UNDECIDED * unclear)
     modes = []
-    for name, a, b, ratio, p in zip(names, fake, real, ratios, adjusted, strict=True):
+    for name, a, b, ratio, most, p in zip(names, fake, real, ratios, credited, adjusted, strict=True):
         kind = None
         if p <= level and ratio < STARVED:
-            hidden = max((1 - unreadable) * ratio + unreadable, ratio + credit) >= STARVED
+            hidden = max((1 - unreadable) * ratio + unreadable, most) >= STARVED
             kind = "hidden" if hidden else "dropped" if ratio < DROPPED else "starved"
         modes.append(Mode(name, int(a), int(b), float(ratio), None if np.isnan(p) else float(p), kind))
     return modes

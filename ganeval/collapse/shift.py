@@ -26,11 +26,14 @@ BLOCK = 200
 class Shift:
     """Each class's share of the fakes over its share of the real images (K,), and its adjusted p-value.
 
-    NaN for classes that could not be found missing. unclear: the share of fakes in excess of what real images of the
-    same classes have that the classifier is less sure of. power: for each of LOSSES the chance that it is found (K,).
+    NaN for classes that could not be found missing. masses: the ratios of the mean probabilities as they are (K,),
+    which a classifier's errors keep from 0 where a class is missing. unclear: the share of fakes in excess of what real
+    images of the same classes have that the classifier is less sure of. power: for each of LOSSES the chance that it is
+    found (K,).
     """
 
     ratios: np.ndarray
+    masses: np.ndarray
     p_values: np.ndarray
     unclear: float
     power: dict[str, np.ndarray]
@@ -58,7 +61,8 @@ def label_shift(fake: Tensor, real: Tensor, random: np.random.Generator, level: 
     tested = expected >= norm.isf(level)
     ratios, p_values = torch.full_like(expected, torch.nan), torch.full_like(expected, torch.nan)
     if not tested.any():
-        return Shift(ratios.numpy(), p_values.numpy(), 0.0, {name: np.zeros(len(ratios)) for name in LOSSES})
+        none = ratios.numpy()
+        return Shift(none, none, p_values.numpy(), 0.0, {name: np.zeros(len(none)) for name in LOSSES})
     some = pooled[:, tested]
     scores = log_ratios(some, some.mean(0)) / error[tested]
     scores -= scores.mean(0)
@@ -76,7 +80,8 @@ def label_shift(fake: Tensor, real: Tensor, random: np.random.Generator, level: 
         name: torch.cat([found_at(p, ratio, n, limit) for p in real.split(BLOCK, 1)]).where(tested, 0.0).numpy()
         for name, ratio in LOSSES.items()
     }
-    return Shift(ratios.numpy(), p_values.numpy(), unclear(a, b, found), power)
+    masses = (fake.mean(0) / real.mean(0)).numpy()
+    return Shift(ratios.numpy(), masses, p_values.numpy(), unclear(a, b, found), power)
 
 
 def thinned(p: Tensor, pi: Tensor, ratio: float) -> Tensor:
