@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from ganeval import cache as caches
 from ganeval.devices import for_metrics, true_fp32
 from ganeval.distributed import deal, gather, rank
@@ -125,7 +127,7 @@ def _not_by_itself(
 
 
 def run(
-    plan: Plan, fake: Features, real: Features | Moments | None, *, device: Any, cache_key: str | None,
+    plan: Plan, fake: Features, real: Features | Moments | None, *, device: torch.device, cache_key: str | None,
     train: Features | None = None, train_key: str | None = None, known: Mapping[str, Estimate] | None = None,
     shared: bool = False,
 ) -> tuple[dict[str, Scored], dict[str, str]]:  # fmt: skip
@@ -207,7 +209,7 @@ def _tried(names: list[str], *arguments: Any) -> tuple[dict[str, Estimate], dict
     return results, reasons
 
 
-def values(metric: Metric, side: Features | Moments, device: Any) -> Any:
+def values(metric: Metric, side: Features | Moments, device: torch.device) -> Any:
     """What a metric reads of a side: Moments where these are given and enough, else rows."""
     if isinstance(side, Moments):
         if metric.moments or side.features is None:
@@ -223,7 +225,7 @@ def _compute(
     fake: Features,
     real: Features | Moments | None,
     train: Features | None,
-    device: Any,
+    device: torch.device,
 ) -> dict[str, Estimate]:
     if not names:
         return {}

@@ -112,15 +112,15 @@ fake, real = (Features(torch.randn(200, 8, generator=random), None, "f") for _ i
 todo = evaluate.plan(None, fake, real, "f", 0)
 own, compute = [], evaluate._compute
 evaluate._compute = lambda names, *rest: own.extend(names) or compute(names, *rest)
-shared, _ = evaluate.run(todo, fake, real, device="cpu", cache_key=None, shared=True)
+shared, _ = evaluate.run(todo, fake, real, device=torch.device("cpu"), cache_key=None, shared=True)
 everybody = distributed.gather(own)
-alone, _ = evaluate.run(todo, fake, real, device="cpu", cache_key=None)
+alone, _ = evaluate.run(todo, fake, real, device=torch.device("cpu"), cache_key=None)
 assert sorted(sum(everybody, [])) == sorted(todo.wanted) and all(everybody), everybody
 assert list(shared) == list(alone)
 assert all(shared[name].estimate == alone[name].estimate for name in alone)
 few = evaluate.plan(["fid", "precision:k=1000"], fake, real, "f", 0)
 try:
-    evaluate.run(few, fake, real, device="cpu", cache_key=None, shared=True)
+    evaluate.run(few, fake, real, device=torch.device("cpu"), cache_key=None, shared=True)
 except GanevalError as error:
     os.write(1, f"{error}\\n".encode())
 folded = distributed.fold(str(distributed.rank()), lambda a, b: a + b)
