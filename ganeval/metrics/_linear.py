@@ -65,6 +65,8 @@ class Linear:
         that are smaller by 1 / D. For equal variances that is the third term of the mean root of a Marchenko-Pastur
         law. That both sides' errors together come to a square of a difference was found by simulation.
         """
+        if self.n == self.m:
+            return 0.0
         r = self.roots
         k = 1 / (r[:, None] + r)
         first = (k * torch.outer(r, r)).square()  # the variances of X1, times N
