@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,20 @@ def test_formats_and_the_output_file(sets: Path, tmp_path: Path, form: str, mark
 def test_several_samples_are_a_list(sets: Path) -> None:
     done = run("score", sets / "a", sets / "b", "--ref", sets / "r", *FAST, "--metric", "kid", "--format", "json")
     assert [Path(document["samples"]["source"]).name for document in json.loads(done.stdout)] == ["a", "b"]
+
+
+def test_a_warning_about_several_sets_is_said_once(sets: Path, tmp_path: Path) -> None:
+    twins = tmp_path / "twins"
+    shutil.copytree(sets / "a", twins)
+    shutil.copy(twins / "0.png", twins / "1.png")
+    done = run("score", sets / "a", sets / "b", twins, "--ref", sets / "r", *FAST, "--metric", "kid")
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert [line for line in warnings if "subsets of 60" in line] == [
+        "warning: kid: subsets of 60 instead of 1000, for want of images: not the published KID"
+    ]
+    assert [line for line in warnings if "duplicates" in line] == [
+        f"warning: {twins}: 1 of the 60 samples are exact duplicates of another sample"
+    ]
 
 
 def test_without_a_reference(sets: Path) -> None:

@@ -20,7 +20,7 @@ from ganeval.errors import GanevalError
 from ganeval.terminal import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ganeval.report import ScoreReport
     from ganeval.settings import Settings
@@ -81,10 +81,20 @@ def score(
         from ganeval.report.html import page
 
         publish(page(reports, shlex.join(["ganeval", *sys.argv[1:]])), html)
-    for report in reports:
-        for warning in [] if quiet else report.warnings:
-            complain("warning", warning if len(reports) == 1 else f"{report.samples.source}: {warning}")
+    for warning in [] if quiet else _warnings(reports):
+        complain("warning", warning)
     return _failed(parsed, reports) or (exit_status(reports) if fail_on_collapse else 0)
+
+
+def _warnings(reports: Sequence[ScoreReport]) -> Iterator[str]:
+    """Each warning once, after the samples that it concerns where these are not all."""
+    concerned: dict[str, dict[str, None]] = {}
+    for report in reports:
+        for warning in report.warnings:
+            concerned.setdefault(warning, {})[report.samples.source] = None
+    everywhere = len({report.samples.source for report in reports})
+    for warning, sources in concerned.items():
+        yield warning if len(sources) == everywhere else f"{', '.join(sources)}: {warning}"
 
 
 def _render(reports: Sequence[ScoreReport], form: str) -> str:
