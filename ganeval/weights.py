@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import shutil
 import sys
 import urllib.error
 import urllib.request
-import warnings
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from ssl import SSLError
-from typing import Any
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -212,40 +209,6 @@ def _unobtainable(weights: Published, reason: str) -> UnobtainableError:
         f"{own_folder() / weights.files[0]}, or `ganeval weights import FILE`; "
         f"what works without them: --extractor {', '.join(here)}; or other weights by --weights FILE"
     )
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state dict in a checkpoint file; no code in it is run.
-
-    Raises GanevalError where the file is missing, damaged, or no state dict.
-    """
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            # Of a TorchScript archive it warns before it refuses.
-            warnings.simplefilter("ignore", UserWarning)
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise GanevalError(f"there is no weights file {path}") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:
-        # The unpickler meets arbitrary bytes, and each of these comes from some of them.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GanevalError(f"can't load the weights in {path}: {reason[:120]}; give a plain state dict") from None
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
-    ):
-        raise GanevalError(f"{path} holds no state dict; save it with torch.save(network.state_dict(), file)")
-    return state
-
-
-def into(network: Any, state: dict[str, Any], path: Path) -> None:
-    """Loads a state dict into a network. Raises GanevalError where they do not fit."""
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise GanevalError(f"{path} is not for this network: {lines[-1].strip()[:160]}") from None
 
 
 def list_weights() -> list[WeightsRow]:

@@ -18,6 +18,7 @@ import torch
 
 from ganeval import weights
 from ganeval.errors import GanevalError, UnobtainableError
+from ganeval.extractors.state_dicts import load_checkpoint
 from ganeval.weights import Published
 
 CONTENT = os.urandom(300_000)
@@ -219,7 +220,7 @@ def test_what_is_no_checkpoint(tmp_path: Path, content: object, message: str) ->
     else:
         torch.save(content, path)
     with pytest.raises(GanevalError, match=message) as caught:
-        weights.load_checkpoint(path)
+        load_checkpoint(path)
     assert "\n" not in str(caught.value)
     assert not Path("/tmp/ganeval-was-run").exists()
 
@@ -229,6 +230,6 @@ def test_a_truncated_checkpoint_and_a_missing_one(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1000)}, path)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(GanevalError, match=r"x\.pth"):
-        weights.load_checkpoint(path)
+        load_checkpoint(path)
     with pytest.raises(GanevalError, match="no weights file"):
-        weights.load_checkpoint(tmp_path / "nothing.pth")
+        load_checkpoint(tmp_path / "nothing.pth")

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganeval.errors import unknown
+from ganeval.extractors.state_dicts import into, load_checkpoint
 from ganeval.files import sha256_file
 from ganeval.registry import EXTRACTORS
-from ganeval.weights import into, load_checkpoint
 
 SIZES = {"digits": 8, "mnist": 28, "cifar10": 32}
 FEATURES = {"digits": 32, "mnist": 64, "cifar10": 96}

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganeval.errors import GanevalError
-from ganeval.weights import KNOWN, choose, into, load_checkpoint
+from ganeval.extractors.state_dicts import into, load_checkpoint
+from ganeval.weights import KNOWN, choose
 
 SIZE = 336
 MODEL = "ViT-L-14-336-quickgelu"

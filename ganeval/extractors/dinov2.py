@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganeval.errors import GanevalError
-from ganeval.weights import KNOWN, choose, load_checkpoint
+from ganeval.extractors.state_dicts import load_checkpoint
+from ganeval.weights import KNOWN, choose
 
 SIZE = 224
 PATCH = 14

@@ -23,7 +23,8 @@ from torch.nn.functional import interpolate
 from torchvision.models.inception import Inception3
 
 from ganeval.extractors.folding import CPU_BATCH, fold
-from ganeval.weights import KNOWN, choose, into, load_checkpoint
+from ganeval.extractors.state_dicts import into, load_checkpoint
+from ganeval.weights import KNOWN, choose
 
 SIZE = 299
 TRUNK = (

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from ganeval.errors import GanevalError
-from ganeval.weights import choose, into, load_checkpoint, torchvision_weights
+from ganeval.extractors.state_dicts import into, load_checkpoint
+from ganeval.weights import choose, torchvision_weights
 
 
 class Headless(nn.Module):

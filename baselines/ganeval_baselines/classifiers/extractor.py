@@ -14,9 +14,9 @@ from torch.nn.functional import interpolate
 
 from ganeval.errors import GanevalError, UnobtainableError
 from ganeval.extractors.classifier import LUMA
+from ganeval.extractors.state_dicts import into
 from ganeval.files import sha256_file
 from ganeval.registry import get_baseline
-from ganeval.weights import into
 from ganeval_baselines.classifiers.base import Classifier
 
 
