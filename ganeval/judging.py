@@ -13,6 +13,7 @@ from ganeval.evaluate import Plan
 from ganeval.memorisation import MemorisationReport, memorisation_test
 from ganeval.registry import METRICS
 from ganeval.settings import Settings
+from ganeval.sides import Side
 from ganeval.types import Estimate, Features, Moments
 
 
@@ -34,7 +35,7 @@ def judge_collapse(
 
 @true_fp32()
 def judge_copying(
-    fake: Features, real: Features | Moments | None, train: Features | None, settings: Settings, device: torch.device
+    fake: Features, real: Features | Moments | None, train: Side | None, settings: Settings, device: torch.device
 ) -> tuple[MemorisationReport | None, dict[str, str]]:
     """The verdict on copying, where a training set was given, or why there is none."""
     if train is None:
@@ -44,10 +45,15 @@ def judge_copying(
     if isinstance(real, Moments):
         return None, {"memorisation": "it needs the reference's images; a statistics file holds moments alone"}
     try:
-        sets = (replace(features, pooled=features.pooled.to(for_metrics(device))) for features in (fake, real, train))
-        return memorisation_test(*sets, seed=settings.seed), {}
+        fake, real, learnt = (_on(features, device) for features in (fake, real, train.features))
+        mirrored = None if train.mirrored is None else _on(train.mirrored, device)
+        return memorisation_test(fake, real, learnt, mirrored=mirrored, seed=settings.seed), {}
     except GanevalError as error:
         return None, {"memorisation": str(error)}
+
+
+def _on(features: Features, device: torch.device) -> Features:
+    return replace(features, pooled=features.pooled.to(for_metrics(device)))
 
 
 def known_estimates(report: MemorisationReport | None, todo: Plan, seed: int) -> dict[str, Estimate]:

@@ -18,6 +18,7 @@ from ganeval.devices import pick_device
 from ganeval.distributed import gather, rank
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, Scored, plan, run
+from ganeval.extractors.mirrored import Mirrored
 from ganeval.images import ImageSet, Source
 from ganeval.judging import judge_collapse, judge_copying, known_estimates
 from ganeval.memorisation import MemorisationReport
@@ -52,6 +53,7 @@ def score(
     gallery: bool = False,
     distributed: bool = False,
     paranoid: bool = False,
+    mirror: bool = False,
 ) -> ScoreReport:
     """Scores generated images, against a reference where one is given.
 
@@ -64,7 +66,8 @@ def score(
     by_class: also scores each class apart, where both sets have labels.
     collapse: whether to judge mode collapse (`ganeval.collapse_test`); None does unless metrics are named.
     train: the images that the generator was trained on, all of them (`n` does not apply); judges whether it copies
-    them (`ganeval.memorisation_test`), and runs the metrics that read them.
+    them (`ganeval.memorisation_test`), and runs the metrics that read them. mirror: they count mirrored too, for
+    models trained with random flips; costs one more pass over them, once where the cache keeps it.
     gallery: keeps the pictures that `ScoreReport.to_html` shows, some 200 thumbnails.
     distributed: shares the images and the metrics among the ranks of torch.distributed; all must call this alike.
     See `ganeval.extract` for the other options.
@@ -74,7 +77,7 @@ def score(
     """
     settings = Settings(
         extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        by_class, skip_bad, cache, data_root, progress, collapse, gallery, distributed, paranoid,
+        by_class, skip_bad, cache, data_root, progress, collapse, gallery, distributed, paranoid, mirror,
     )  # fmt: skip
     if not distributed:
         return score_each([samples], reference, settings, train)[0]
@@ -119,7 +122,13 @@ def _training_set(source: Source | Features, net: Extractor | None, settings: Se
     side = open_side(source, replace(settings, n=None))
     if net is None and isinstance(side.data, ImageSet):
         raise GanevalError(f"{side.info.source} are images and the samples are features; give features of both")
-    return extract_side(side, net, settings, "training set")
+    plain = extract_side(side, net, settings, "training set")
+    if not settings.mirror:
+        return plain
+    if net is None or not isinstance(side.data, ImageSet):
+        raise GanevalError(f"{side.info.source} can't be mirrored: give the training images, not their features")
+    mirrored = extract_side(side, Mirrored(net), settings, "training set, mirrored").features
+    return replace(plain, mirrored=replace(mirrored, fingerprint=plain.features.fingerprint))
 
 
 def _report(
@@ -146,7 +155,7 @@ def _report(
     )
     learnt = train.features if train else None
     began = time.perf_counter()
-    copying, unseen = judge_copying(features, data, learnt, settings, device)
+    copying, unseen = judge_copying(features, data, train, settings, device)
     todo, scored, failed, by_class = _numbers(fake, real, train, info.name, copying, device, settings)
     metric_seconds = time.perf_counter() - began
     verdict, unjudged = judge_collapse(features, data, settings)

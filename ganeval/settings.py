@@ -35,3 +35,4 @@ class Settings:
     gallery: bool = False
     distributed: bool = False
     paranoid: bool = False
+    mirror: bool = False

@@ -32,6 +32,7 @@ class Side:
     """The samples or the reference, on the way from images to features in the order of their content.
 
     images: what the features were made from, where that is known; `features.survey.indices` leads from rows to it.
+    mirrored: the features that these images have mirrored, row by row, where copies of those are looked for.
     """
 
     info: SetInfo
@@ -39,6 +40,7 @@ class Side:
     notes: tuple[str, ...] = ()
     extractor: str | None = None
     images: ImageSet | None = None
+    mirrored: Features | None = None
 
     def parts(self, size: int) -> list[Side]:
         """The side cut into pieces of at most `size` images, in their order; features already made stay whole."""

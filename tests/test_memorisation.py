@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def draw(n: int, seed: int, dim: int = 16) -> np.ndarray:
 
 
 TRAIN, HELD_OUT, HONEST = draw(2000, 0), draw(500, 1), draw(400, 2)
+MIRROR = np.flip(TRAIN, 1).copy()
 
 
 def judge(fake: np.ndarray, real: np.ndarray = HELD_OUT, train: np.ndarray = TRAIN, **options) -> MemorisationReport:
@@ -265,11 +267,40 @@ def test_input_that_can_t_be_judged_is_refused() -> None:
         judge(np.where(np.arange(400)[:, None] == 3, np.nan, HONEST))
 
 
+def test_copies_of_mirror_images_are_found_where_these_are_given() -> None:
+    fake = np.concatenate([MIRROR[:210:7], TRAIN[210:280:7], HONEST[40:]])
+    alone, found = judge(fake), judge(fake, mirrored=features(MIRROR))
+    assert alone.copies.n_fake < 20
+    assert found.copies.n_fake >= 40
+    mirrored = re.search(r"(\d+) of these are nearest to the mirror image of a training image", str(found.reasons))
+    assert mirrored
+    assert 30 <= int(mirrored[1]) <= found.copies.n_fake - 10
+    assert found.verdict == "copying"
+    assert found.authenticity == alone.authenticity
+    assert found.ct == alone.ct
+    only = judge(MIRROR[: 7 * 100 : 7], mirrored=features(MIRROR))
+    assert all(pair.mirrored and pair.train == 7 * pair.fake and pair.distance == 0 for pair in only.pairs)
+
+
+def test_mirror_images_accuse_no_honest_fakes() -> None:
+    mirrored = features(MIRROR)
+    verdicts = [judge(draw(300, i), draw(400, 1000 + i), mirrored=mirrored).verdict for i in range(10, 50)]
+    assert verdicts.count("none") >= 40 * 0.95 - 2 * math.sqrt(40 * 0.05 * 0.95)
+
+
+def test_mirror_images_are_one_for_each_training_image() -> None:
+    with pytest.raises(GanevalError, match="10 mirrored images of 2000 training images; give one of each"):
+        judge(HONEST, mirrored=features(TRAIN[:10]))
+    with pytest.raises(GanevalError, match="mirrored training set's other/fp32; use one extractor"):
+        judge(HONEST, mirrored=features(TRAIN, "other/fp32"))
+
+
 def test_the_report_is_plain_json() -> None:
     document = judge(with_copies(40)).to_dict()
     assert json.loads(json.dumps(document, allow_nan=False))["verdict"] == "copying"
     assert document["ratio"] is None
-    assert set(document["evidence"][0]) == {"fake", "train", "distance", "held_out_distance", "closeness"}
+    assert set(document["evidence"][0]) == {"fake", "train", "distance", "held_out_distance", "closeness",
+                                            "mirrored"}  # fmt: skip
 
 
 # The score
@@ -350,6 +381,24 @@ def test_n_draws_from_the_samples_and_the_reference_but_takes_all_of_the_trainin
     assert (report.samples.n, report.reference.n, report.train.n) == (200, 200, 1200)
 
 
+def test_a_score_sees_mirrored_copies_where_it_is_asked_to(digits: tuple) -> None:
+    train, honest, held_out = digits
+    fakes = torch.cat([train[:50].flip(3), honest[50:]])
+    assert ganeval.score(fakes, held_out, train=train, **DIGITS).memorisation.verdict == "none"
+    report = ganeval.score(fakes, held_out, train=train, mirror=True, gallery=True, **DIGITS)
+    assert report.memorisation.verdict == "copying"
+    assert report.train.n == 1200
+    plain = ganeval.score(fakes, held_out, train=train, metrics="authenticity", **DIGITS)
+    assert float(plain["authenticity"]) == float(report["authenticity"])
+    pair = report.memorisation.pairs[0]
+    assert pair.mirrored
+    shown = report.gallery.train[pair.train].pixels
+    assert torch.equal(shown.flip(2), report.gallery.fake[pair.fake].pixels)
+    assert ", mirrored" in report.to_html()
+    with pytest.raises(GanevalError, match="can't be mirrored: give the training images"):
+        ganeval.score(fakes, held_out, train=ganeval.extract(train, "classifier:digits"), mirror=True, **DIGITS)
+
+
 def test_each_class_is_judged_against_its_own_training_images() -> None:
     report = ganeval.score("digits:test", "digits:train", train="digits:train", by_class=True, metrics=["authenticity"])
     three = report.by_class["3"].metrics["authenticity"].estimate
@@ -362,6 +411,9 @@ def test_the_command_line() -> None:
     )
     assert result.exit_code == 0, result.output
     assert "memorised  copying" in result.stdout
+    alone = CliRunner().invoke(cli, ["score", "digits:train", "--ref", "digits:test", "--mirror"])
+    assert alone.exit_code == 2
+    assert "--train" in alone.stderr
     listed = CliRunner().invoke(cli, ["list", "metrics"]).stdout
     assert "features + reference + train " in listed
 

@@ -32,6 +32,7 @@ GATE_FAILED = 1
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
 @click.option("--train", metavar="TRAINSET", help="What the model was trained on: does it copy? REF must be held out.")
+@click.option("--mirror", is_flag=True, help="TRAINSET's mirror images count too: for models trained on flips.")
 @METRICS
 @settings_options
 @draw_options
@@ -45,20 +46,22 @@ GATE_FAILED = 1
 @click.option("--fail-if", "gates", multiple=True, metavar="EXPR", help="Exit 1 where it holds: 'fid>20'. Repeatable.")
 @click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
 def score(
-    samples: tuple[str, ...], reference: str | None, train: str | None, metrics: tuple[str, ...], settings: Settings,
-    n: int | None, seed: int, by_class: bool, form: str | None, output: Path | None, html: Path | None,
-    gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool, gpus: int,
+    samples: tuple[str, ...], reference: str | None, train: str | None, mirror: bool, metrics: tuple[str, ...],
+    settings: Settings, n: int | None, seed: int, by_class: bool, form: str | None, output: Path | None,
+    html: Path | None, gates: tuple[str, ...], fail_on_collapse: bool, quiet: bool, gpus: int,
 ) -> int:  # fmt: skip
     """Score the images in SAMPLES: folders, zips, .npz, .npy or data set names.
 
     \b
     ganeval score ./samples --ref ./real
     ganeval score ./a ./b --ref mnist:test --metric fid --metric kid --format md
-    ganeval score ./samples --ref ./held_out --train ./train
+    ganeval score ./samples --ref ./held_out --train ./train --mirror
     ganeval score ./samples --ref stats.npz --metric fid --fail-if 'fid>20'
     ganeval score ./samples --ref ./real --html report.html
     """
     parsed = [_gate(text) for text in gates]
+    if mirror and not train:
+        raise GanevalError("--mirror is for copies of training images: name them with --train")
     if gpus > 1 and not distributed.started():
         return distributed.launch(gpus)
     from ganeval.scoring import score_each  # torch loads here, so --help stays instant
@@ -71,6 +74,7 @@ def score(
         by_class=by_class,
         collapse=True if fail_on_collapse else None,
         gallery=html is not None,
+        mirror=mirror,
         distributed=distributed.join(),
     )
     reports = score_each(samples, reference, settings, train)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from scipy.stats import binom, hypergeom
+from torch import Tensor
 
 from ganeval.intervals import binomial
 from ganeval.memorisation.report import Copies
@@ -16,6 +18,17 @@ TAIL = 0.05
 LEAST = 4
 RARE = 0.01
 """A fake counts as a copy if it is closer than all but this share of the held-out images."""
+
+
+Near = tuple[Tensor, Tensor]
+"""Distances (N, REACH), ascending, to training images, and their rows."""
+
+
+def either(own: Near, mirrored: Near, n_train: int) -> Near:
+    """The REACH nearest of the training images and their mirror images together; rows of these count from n_train."""
+    distances, order = torch.cat([own[0], mirrored[0]], 1).sort(dim=1, stable=True)
+    rows = torch.cat([own[1], mirrored[1] + n_train], 1).gather(1, order)
+    return distances[:, :REACH], rows[:, :REACH]
 
 
 def closeness(distances: np.ndarray) -> np.ndarray:

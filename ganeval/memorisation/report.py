@@ -16,6 +16,7 @@ class Pair:
 
     held_out_distance: what half of the held-out real images would exceed, had they the fake's neighbourhood.
     closeness: the distance over that to the REACH-th nearest training image; the pairs are ordered by it.
+    mirrored: it is the training image's mirror image that is near.
     """
 
     fake: int
@@ -23,6 +24,7 @@ class Pair:
     distance: float
     held_out_distance: float
     closeness: float
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ FAR = 3.0
 
 
 def reasons(
-    verdict: Verdict, copies: Copies, n: int, overlap: float, identical: int, ct: Estimate | None
+    verdict: Verdict, copies: Copies, n: int, overlap: float, identical: int, flipped: int, ct: Estimate | None
 ) -> tuple[str, ...]:  # fmt: skip
-    """One sentence for each thing that was found."""
+    """One sentence for each thing that was found; flipped: of the closer ones, those nearest to a mirror image."""
     said = [_closer(copies, n)]
+    if flipped:
+        said.append(f"{flipped} of these are nearest to the mirror image of a training image")
     if identical:
         said.append(f"{identical} fakes have the very features of a training image")
     if verdict == "copying":

@@ -58,13 +58,17 @@ def closest(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "fake": _tile(gallery.fake[pair.fake]), "train": _tile(gallery.train[pair.train]),
+            "fake": _tile(gallery.fake[pair.fake]), "train": _tile(_shown(gallery.train[pair.train], pair.mirrored)),
             "distance": number(pair.distance), "usual": number(pair.held_out_distance),
             "near": found.verdict != "none" and pair.closeness <= found.copies.limit,
         }
         for pair in found.pairs
         if pair.fake in gallery.fake and pair.train in gallery.train
     ]  # fmt: skip
+
+
+def _shown(tile: Tile, mirrored: bool) -> Tile:
+    return Tile(tile.pixels.flip(2), f"{tile.name}, mirrored") if mirrored else tile
 
 
 def _tiles(tiles: Mapping[int, Tile], rows: Iterable[int]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 python -m tests.benchmarks.calibrate_memorisation run digits --draws 400
 python -m tests.benchmarks.calibrate_memorisation run mnist --draws 400      (GANEVAL_DATA holds torchvision's files)
 python -m tests.benchmarks.calibrate_memorisation run cifar10 --draws 400    (GANEVAL_DATA holds zips of both splits)
+python -m tests.benchmarks.calibrate_memorisation run cifar10 --mirror --kind '5% flipped'    (as score --mirror)
 python -m tests.benchmarks.calibrate_memorisation table
 python -m tests.benchmarks.calibrate_memorisation scores                     (what the scores of quality say of copies)
 
@@ -140,13 +141,16 @@ def plant(name: str, extractor: str, kind: str, order: np.ndarray, n: int, rando
     return features(name, extractor, kind if kind in BAD else "test")[torch.from_numpy(order[:n])]
 
 
-def draw(name: str, extractor: str, kind: str, seed: int, n: int, m: int) -> MemorisationReport:
+def draw(
+    name: str, extractor: str, kind: str, seed: int, n: int, m: int, mirror: bool = False
+) -> MemorisationReport:  # fmt: skip
     """One split of the test images into held-out ones and those that honest fakes are, and its report."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(features(name, extractor, "test")))
     fakes = plant(name, extractor, kind, order[m:], n, random)
     held_out = features(name, extractor, "test")[torch.from_numpy(order[:m])]
-    return memorisation_test(fakes, held_out, features(name, extractor, "train"), seed=seed)
+    mirrored = features(name, extractor, "flipped") if mirror else None
+    return memorisation_test(fakes, held_out, features(name, extractor, "train"), mirrored=mirrored, seed=seed)
 
 
 @click.group()
@@ -161,16 +165,18 @@ def main() -> None:
 @click.option("--draws", default=400, help="of real against real; a tenth of it of each other kind")
 @click.option("--n", type=int)
 @click.option("--m", type=int)
+@click.option("--mirror", is_flag=True)
 @click.option("--records", type=click.Path(path_type=Path), default=RECORDS)
 def run(
-    name: str, extractor: str | None, kinds: tuple[str, ...], draws: int, n: int | None, m: int | None, records: Path
-) -> None:
+    name: str, extractor: str | None, kinds: tuple[str, ...], draws: int, n: int | None, m: int | None, mirror: bool,
+    records: Path,
+) -> None:  # fmt: skip
     """Adds draws to the records, up to so many of each kind."""
     extractor, n, m = extractor or EXTRACTORS[name], n or N_FAKE[name], m or N_REAL[name]
     for kind in kinds or [kind for kind in KINDS if kind != (TOO_FEW_DIGITS if name == "digits" else ONLY_DIGITS)]:
-        case = {"data": name, "extractor": extractor, "n": n, "m": m, "kind": kind}
+        case = {"data": name, "extractor": extractor, "n": n, "m": m, "mirror": mirror, "kind": kind}
         for seed in undone(records, case, draws if kind == "real" else draws // 10):
-            report = draw(name, extractor, kind, seed, n, m)
+            report = draw(name, extractor, kind, seed, n, m, mirror)
             found = {"verdict": report.verdict, "p": report.p_value, "share": report.copies.share}
             found |= {"interval": report.copies.interval, "authenticity": report.authenticity.value}
             keep(records, {**case, "seed": seed, **found, "ct": report.ct and report.ct.value})
@@ -182,7 +188,8 @@ def table(records: Path) -> None:
     """Prints the records as a Markdown table."""
     cases: dict[tuple, list[dict]] = {}
     for line in read(records):
-        cases.setdefault((line["data"], line["extractor"], line["n"], line["m"], line["kind"]), []).append(line)
+        features = line["extractor"] + ", mirror" * line["mirror"]
+        cases.setdefault((line["data"], features, line["n"], line["m"], line["kind"]), []).append(line)
     head = ("data", "features", "fake / held out", "fakes are", "draws", "copying", "suspected", "none", "p <= 0.05",
             "share of copies", "authenticity", "C_T")  # fmt: skip
     click.echo(f"| {' | '.join(head)} |\n|---|---|---|---|{'---:|' * (len(head) - 4)}")
