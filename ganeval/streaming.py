@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -17,7 +17,7 @@ from ganeval.distributed import fold
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.metrics._inputs import Array, matrix
-from ganeval.metrics._moments import Running
+from ganeval.metrics._moments import ROWS, Running
 from ganeval.metrics.frechet import distance
 from ganeval.reference import load_statistics
 from ganeval.types import Estimate, Extractor, Moments
@@ -84,7 +84,8 @@ class Stream:
             extractor = load_extractor(extractor, weights=Path(weights) if weights else None)
         self.extractor = None if extractor is None else extractor.to(self.device)
         self.reference = load_statistics(reference)[0] if isinstance(reference, str | Path) else reference
-        self.fake, self.real = Side(), Side()
+        self._sides = {False: Side(), True: Side()}
+        self._waiting: dict[bool, list[tuple[Tensor, Tensor | None]]] = {False: [], True: []}
         theirs = self.reference and self.reference.fingerprint
         if theirs and extractor and not theirs.startswith(extractor.fingerprint):
             raise GanevalError(f"the reference was made by {theirs}, and this stream takes {extractor.fingerprint}")
@@ -99,22 +100,36 @@ class Stream:
         else:
             with torch.no_grad(), true_fp32():
                 pooled, logits = self.extractor(self.extractor.resize(pixels_of(images).to(self.device)))
-        known = self.fake.pooled or self.real.pooled
-        if known is not None and len(known.mean) != pooled.shape[1]:
-            raise GanevalError(f"the batch has {pooled.shape[1]} features; those before it had {len(known.mean)}")
-        # float64 is kept on the CPU: not every device has it.
-        more = Side.of(pooled.cpu(), None if logits is None else logits.cpu())
-        if real:
-            self.real = self.real + more
-        else:
-            self.fake = self.fake + more
+        if (width := self._width()) not in (None, pooled.shape[1]):
+            raise GanevalError(f"the batch has {pooled.shape[1]} features; those before it had {width}")
+        # On the CPU, for they become float64, which not every device has.
+        self._waiting[real].append((pooled.cpu(), None if logits is None else logits.cpu()))
+        if sum(len(rows) for rows, _ in self._waiting[real]) >= ROWS:
+            self._side(real)
+
+    def _side(self, real: bool) -> Side:
+        """All that was seen of a side. Batches are added up ROWS at a time, for it costs as much as for a small one."""
+        if self._waiting[real]:
+            pooled, logits = zip(*self._waiting[real], strict=True)
+            more = Side.of(torch.cat(pooled), None if logits[0] is None else torch.cat(logits))
+            self._sides[real], self._waiting[real] = self._sides[real] + more, []
+        return self._sides[real]
+
+    def _width(self) -> int | None:
+        """Of the features so far."""
+        waiting = [rows.shape[1] for batches in self._waiting.values() for rows, _ in batches]
+        settled = [len(side.pooled.mean) for side in self._sides.values() if side.pooled]
+        return next(iter(waiting + settled), None)
+
+    def _set(self, real: bool, side: Side) -> None:
+        self._sides[real], self._waiting[real] = side, []
 
     def compute(self) -> dict[str, Estimate]:
         """{name: Estimate} of what can be computed from what was given, of NAMES.
 
         Raises GanevalError where there are under two generated images.
         """
-        fake, real = (fold(side, add) for side in (self.fake, self.real))
+        fake, real = (fold(self._side(which), add) for which in (False, True))
         if fake.pooled is None or fake.pooled.n < 2:
             raise GanevalError("the stream has no generated images yet; call update(images, real=False) first")
         found = {}
@@ -130,13 +145,14 @@ class Stream:
 
     def reset(self, *, real: bool = False) -> None:
         """Forgets the generated images; the real ones too only where `real` says so."""
-        self.fake = Side()
+        self._set(False, Side())
         if real:
-            self.real = Side()
+            self._set(True, Side())
 
     def merge(self, other: Stream) -> None:
         """Adds what another stream of the same extractor has seen."""
-        self.fake, self.real = self.fake + other.fake, self.real + other.real
+        for real in (False, True):
+            self._set(real, self._side(real) + other._side(real))
 
     def state_dict(self) -> dict[str, Tensor]:
         """All that was seen, as tensors that torch.save and safetensors take."""
@@ -144,7 +160,7 @@ class Stream:
             f"{side}.{part}.{field.name}": torch.as_tensor(getattr(running, field.name))
             for side in ("fake", "real")
             for part in ("pooled", "classes")
-            if (running := getattr(getattr(self, side), part)) is not None
+            if (running := getattr(self._side(side == "real"), part)) is not None
             for field in fields(Running)
         }
 
@@ -156,7 +172,7 @@ class Stream:
                 of = {field.name: state.get(f"{side}.{part}.{field.name}") for field in fields(Running)}
                 if of["n"] is not None:
                     found[part] = Running(int(of["n"]), of["mean"], of["scatter"])  # type: ignore[arg-type]
-            setattr(self, side, replace(Side(), **found))
+            self._set(side == "real", Side(**found))
 
 
 NO_ERROR = "a stream keeps moments; the standard error needs the features of every image"
