@@ -16,6 +16,7 @@ from torch import nn
 
 import ganeval
 from ganeval.errors import GanevalError
+from ganeval.extractors import load_extractor
 from ganeval.metrics import coverage, density, fid, inception_score, kid, one_nn_accuracy, precision, recall
 from tests.test_streaming import TRUE, X, Y, pixels
 
@@ -115,6 +116,31 @@ def test_a_collection_of_them() -> None:
     metrics = torchmetrics.MetricCollection({name: make() for name, make in KINDS.items() if name != "prdc"})
     found = fed(metrics).compute()
     assert {name: float(found[name]) for name in found} == pytest.approx({n: expected(n) for n in found}, rel=1e-9)
+
+
+def test_metrics_of_one_extractor_compute_a_batch_once() -> None:
+    net = load_extractor("classifier:digits")
+    calls: list[int] = []
+    net.register_forward_hook(lambda _, inputs, __: calls.append(len(inputs[0])))
+    together = torchmetrics.MetricCollection([FID(net), KID(net, subsets=2, subset_size=10), PRDC(net)])
+    calls.clear()  # FID has asked for the features' width
+    fake, real = pixels("digits:train", 60), pixels("digits:test", 60)
+    together.update(real, real=True)
+    together.update(fake, real=False)
+    assert calls == [60, 60]
+    memory = fake.clone()
+    together.update(memory, real=False)
+    memory.copy_(real)  # as a loader that writes each batch into the same memory
+    together.update(memory, real=False)
+    assert calls == [60, 60, 60], "the same pixels again are the same batch"
+    one, two = FID("classifier:digits"), PRDC("classifier:digits")
+    assert one._extractor is two._extractor
+    assert one.clone()._extractor is one._extractor
+    apart = KID(net, subsets=2, subset_size=10)
+    for batch in (fake, fake, real):
+        apart.update(batch, real=False)
+    apart.update(real, real=True)
+    assert float(together.compute()["KID"]) == float(apart.compute())
 
 
 RANK = """

@@ -2,7 +2,8 @@
 
 Each has `update(images, real=...)`, `compute`, `reset` and state as torchmetrics has them; the numbers are those of
 `ganeval.metrics`. images: uint8 (B, 3, H, W); or, with extractor=None, features (B, D). `reset` keeps what is known of
-the real images unless reset_real_features=True, so that a reference is read once.
+the real images unless reset_real_features=True, so that a reference is read once. Metrics of the same extractor hold
+one network, and compute the features of a batch that all of them are given once.
 """
 
 from __future__ import annotations
@@ -15,16 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
-from ganeval.extractors import load_extractor
+from ganeval.integrations._shared import shared_extractor
 from ganeval.metrics import inception_score, kid, one_nn_accuracy
 from ganeval.metrics._inputs import matrix
 from ganeval.metrics._moments import Running
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
 from ganeval.registry import METRICS
-from ganeval.streaming import pixels_of
 from ganeval.types import Extractor
 
 try:
@@ -49,10 +48,7 @@ class _OnFeatures(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(extractor, str):
-            extractor = load_extractor(extractor, weights=Path(weights) if weights else None)
-        # In a tuple, or it were a submodule and its weights would go into every checkpoint.
-        self._net = (extractor,)
+        self._extractor = None if extractor is None else shared_extractor(extractor, weights)
         self.reset_real_features = reset_real_features
 
     def reset(self) -> None:
@@ -63,15 +59,13 @@ class _OnFeatures(Metric):
             setattr(self, name, state)
 
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        extractor = self._net[0]
-        if extractor is None:
+        if self._extractor is None:
             return matrix(images, "the batch", at_least=1), None
-        with torch.no_grad(), true_fp32():
-            return extractor.to(self.device)(extractor.resize(pixels_of(images).to(self.device)))
+        return self._extractor(images, self.device)
 
     def _width(self, dim: int | None) -> int:
         """Of the features: asked of the extractor, or given where there is none."""
-        if self._net[0] is not None:
+        if self._extractor is not None:
             return self._features(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))[0].shape[1]
         if dim is None:
             raise GanevalError("with extractor=None say how wide the features are: FID(None, dim=2048)")
@@ -209,7 +203,7 @@ class InceptionScore(_OnFeatures):
     def update(self, images: Tensor) -> None:
         """Adds a batch of generated images."""
         pooled, logits = self._features(images)
-        found = pooled if self._net[0] is None else logits
+        found = pooled if self._extractor is None else logits
         if found is None:
             raise GanevalError("the extractor has no class logits, which the Inception Score needs")
         self.logits.append(found.to(self.device))
