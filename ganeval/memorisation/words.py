@@ -20,7 +20,8 @@ def reasons(
     if flipped:
         said.append(f"{flipped} of these are nearest to the mirror image of a training image")
     if identical:
-        said.append(f"{identical} fakes have the very features of a training image")
+        or_mirrored = " or of a mirrored one" if flipped else ""
+        said.append(f"{identical} fakes have the very features of a training image{or_mirrored}")
     if verdict == "copying":
         low, high = copies.interval
         said.append(f"about {copies.share:.1%} of the fakes are copies (95% interval {low:.1%} to {high:.1%})")

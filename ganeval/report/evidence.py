@@ -59,7 +59,7 @@ def closest(report: ScoreReport, gallery: Gallery) -> list[dict[str, Any]]:
     return [
         {
             "fake": _tile(gallery.fake[pair.fake]), "train": _tile(_shown(gallery.train[pair.train], pair.mirrored)),
-            "distance": number(pair.distance), "usual": number(pair.held_out_distance),
+            "distance": number(pair.distance), "usual": number(pair.held_out_distance), "mirrored": pair.mirrored,
             "near": found.verdict != "none" and pair.closeness <= found.copies.limit,
         }
         for pair in found.pairs
