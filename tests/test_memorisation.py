@@ -421,17 +421,19 @@ def test_the_command_line() -> None:
 # The error rates, at smaller counts than docs/memorisation.md
 
 
-def verdicts(name: str, kind: str, draws: int) -> list[str]:
+def verdicts(name: str, kind: str, draws: int, mirror: bool = False) -> list[str]:
     from tests.benchmarks import calibrate_memorisation as calibration
 
-    n, m = calibration.N_FAKE[name], calibration.N_REAL[name]
-    return [calibration.draw(name, calibration.EXTRACTORS[name], kind, seed, n, m).verdict for seed in range(draws)]
+    case = calibration.N_FAKE[name], calibration.N_REAL[name], mirror
+    return [calibration.draw(name, calibration.EXTRACTORS[name], kind, seed, *case).verdict for seed in range(draws)]
 
 
 def test_false_alarms_and_power_on_digits() -> None:
     assert verdicts("digits", "real", 50).count("none") >= 50 * 0.95 - 2 * math.sqrt(50 * 0.05 * 0.95)
     assert verdicts("digits", "5% exact", 6) == ["copying"] * 6
     assert verdicts("digits", "20% JPEG 75", 6) == ["copying"] * 6
+    assert verdicts("digits", "5% flipped", 6, mirror=True) == ["copying"] * 6
+    assert verdicts("digits", "5% flipped", 6).count("none") >= 5
     for kind in ("blur 0.6", "noise 0.15", "pure noise", "support 50"):
         assert verdicts("digits", kind, 6).count("none") >= 5, kind
 
