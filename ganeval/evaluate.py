@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +16,7 @@ from ganeval.errors import GanevalError
 from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
 from ganeval.types import Estimate, Features, Moments
 
+T = TypeVar("T")
 Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 """Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
 
@@ -151,7 +152,8 @@ def run(
         saved = {name: caches.load_estimate(keys[name]) for name in names if name in keys}
         found = {name: estimate for name, estimate in saved.items() if estimate}
         found |= {name: estimate for name, estimate in (known or {}).items() if name in names}
-        results, reasons = _tried([n for n in names if n not in found], plan.wanted, fake, real, train, device)
+        missing = [name for name in names if name not in found]
+        results, reasons = tried(_compute, missing, plan.wanted, fake, real, train, device)
         for name in results.keys() & keys.keys():
             caches.save_estimate(keys[name], results[name])
         seconds = (time.perf_counter() - began) / max(1, len(names) - len(reasons))
@@ -193,17 +195,19 @@ def families(wanted: Mapping[str, Any]) -> list[list[str]]:
     return list(batches.values())
 
 
-def _tried(names: list[str], *arguments: Any) -> tuple[dict[str, Estimate], dict[str, str]]:
-    """The estimates, and why others could not be made: where a family fails, each of it is tried alone."""
+def tried(
+    compute: Callable[..., dict[str, T]], names: list[str], *arguments: Any
+) -> tuple[dict[str, T], dict[str, str]]:
+    """What `compute` makes of a family's names, and why some could not be made: where it fails, each is tried alone."""
     try:
-        return _compute(names, *arguments), {}
+        return compute(names, *arguments), {}
     except GanevalError as error:
         if len(names) == 1:
             return {}, {names[0]: str(error)}
-    results: dict[str, Estimate] = {}
+    results: dict[str, T] = {}
     reasons: dict[str, str] = {}
     for name in names:
-        result, reason = _tried([name], *arguments)
+        result, reason = tried(compute, [name], *arguments)
         results |= result
         reasons |= reason
     return results, reasons

@@ -23,7 +23,7 @@ from ganeval.comparison import INFLUENCES, NEIGHBOURS
 from ganeval.comparison import influence as closed
 from ganeval.comparison.differences import difference, holm, nearer
 from ganeval.comparison.influence import Influence
-from ganeval.comparison.neighbours import by_jackknife
+from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.transport import potentials
 from ganeval.metrics import fid, sliced_wasserstein
 from ganeval.metrics._moments import moments
@@ -61,7 +61,7 @@ def centred(values: Tensor) -> Tensor:
 def test_the_neighbours_influences_are_the_jackknifes(name: str, k: int) -> None:
     x, y = rows(40, 0), rows(30, 1, scale=1.3, shift=0.3)
     options = METRICS[name].options({"k": k})
-    found = by_jackknife(name, x, y, **options)
+    found = neighbours(x, y, {name: options})[name]
     fake, real = left_out(lambda a, b: METRICS[name].fn(a, b, **options).value, x, y)
     assert found.value == pytest.approx(METRICS[name].fn(x, y, **options).value, abs=1e-12)
     assert found.real is not None
@@ -106,7 +106,7 @@ def test_the_frechet_influences_are_the_slopes_of_the_distance(side: str) -> Non
         return float((mean - centre).square().sum() + moved.trace() + root.square().sum() - 2 * roots)
 
     slopes = torch.tensor([(distance(c, 1e-5) - distance(c, -1e-5)) / 2e-5 for c in from_mean], dtype=torch.float64)
-    found = closed.fid(x, y)
+    found = closed.frechet(x, y, {"fid": {}})["fid"]
     influences = found.fake if side == "fake" else found.real
     assert influences is not None
     assert found.value == pytest.approx(distance(from_mean[0], 0))
@@ -116,7 +116,7 @@ def test_the_frechet_influences_are_the_slopes_of_the_distance(side: str) -> Non
 def test_the_mmds_influences_are_the_slopes_of_the_reweighted_v_statistic() -> None:
     x, y = rows(40, 0), rows(30, 1, shift=0.5)
     options = METRICS["cmmd"].options({"sigma": 1.0})
-    found = closed.cmmd(x, y, **options)
+    found = closed.kernels(x, y, {"cmmd": options})["cmmd"]
     assert found.real is not None
     a, b = x / x.norm(dim=1, keepdim=True), y / y.norm(dim=1, keepdim=True)
     kernel = torch.exp(-torch.cdist(torch.cat([a, b]), torch.cat([a, b])).square() / 2)

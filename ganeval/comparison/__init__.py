@@ -14,11 +14,11 @@ from ganeval.comparison import influence as closed
 from ganeval.comparison import transport
 from ganeval.comparison.differences import Difference, difference, holm, nearer
 from ganeval.comparison.influence import Influence
-from ganeval.comparison.neighbours import by_jackknife
+from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.report import Compared, ComparisonReport
 from ganeval.devices import for_metrics, pick_device, true_fp32
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, plan, values
+from ganeval.evaluate import Plan, Requests, plan, tried, values
 from ganeval.images import ImageSet, Source
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
@@ -30,13 +30,17 @@ from ganeval.types import Extractor, Features, Moments
 __all__ = ["Compared", "ComparisonReport", "Difference", "compare", "compare_sets"]
 
 MIN_IMAGES = 50
+NEIGHBOURS = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "density",
+              "coverage"}  # fmt: skip
+FAMILIES: Mapping[str, Callable[..., dict[str, Influence]]] = {
+    "fid": closed.frechet, "fid_debiased": closed.frechet, "kid": closed.kernels, "mmd": closed.kernels,
+    "cmmd": closed.kernels, **dict.fromkeys(sorted(NEIGHBOURS), neighbours),
+}  # fmt: skip
+"""The metrics that share their work, by the function that makes those of one family."""
 INFLUENCES: Mapping[str, Callable[..., Influence]] = {
-    "fid": closed.fid, "fid_debiased": closed.debiased, "kid": closed.kid, "mmd": closed.mmd, "cmmd": closed.cmmd,
     "inception_score": closed.inception_score, "mode_score": closed.mode_score, "emd": transport.emd,
     "sliced_wasserstein": transport.sliced_wasserstein, "vendi": closed.vendi,
 }  # fmt: skip
-NEIGHBOURS = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "density",
-              "coverage"}  # fmt: skip
 TRAIN = "it is about the training set: see `ganeval score --train`"
 NO_INFLUENCE = {
     "ndb": "it counts tests that pass a level, and jumps with them: an image has no influence on it",
@@ -176,28 +180,23 @@ def _differences(
     todo: Plan, a: Features, b: Features, real: Features | Moments, device: Any, seed: int, paired: bool
 ) -> tuple[dict[str, Difference], dict[str, str], list[str]]:
     """The differences, why others are missing, and which metrics took a part of the larger set."""
+    any_n = {name for name, options in todo.wanted.items() if name in ANY_N or options.get("unbiased")}
     n = min(len(a), len(b))
-    parts = [_some(side, n, seed) for side in (a, b)]
-    found: dict[str, Difference] = {}
-    failed: dict[str, str] = {}
-    cut = []
-    for name, options in todo.wanted.items():
-        unbiased = name in ANY_N or options.get("unbiased")
-        try:
-            one, two = (
-                _influence(name, options, side, real, device) for side in ((a, b) if unbiased else parts)
-            )  # fmt: skip
-        except GanevalError as error:
-            if todo.explicit:
-                raise GanevalError(f"{name} can't be compared: {error}") from None
-            failed[name] = str(error)
-            continue
-        found[name] = difference(one, two, METRICS[name].better, paired=paired)
-        if not unbiased and len(a) != len(b):
-            cut.append(name)
+    (one, reasons), (two, others) = (
+        _influences(todo.wanted, any_n, side, _some(side, n, seed), real, device) for side in (a, b)
+    )  # fmt: skip
+    failed = others | reasons
+    if failed and todo.explicit:
+        name = next(name for name in todo.wanted if name in failed)
+        raise GanevalError(f"{name} can't be compared: {failed[name]}")
+    found = {
+        name: difference(one[name], two[name], METRICS[name].better, paired=paired)
+        for name in todo.wanted
+        if name in one and name in two
+    }
     if not found:
         raise GanevalError(f"nothing to compare: {'; '.join(f'{m}: {why}' for m, why in failed.items())}")
-    return found, failed, cut
+    return found, failed, [] if len(a) == len(b) else [name for name in found if name not in any_n]
 
 
 def _some(features: Features, n: int, seed: int) -> Features:
@@ -207,16 +206,34 @@ def _some(features: Features, n: int, seed: int) -> Features:
     return features[torch.from_numpy(np.sort(rows))]
 
 
+def _influences(
+    wanted: Mapping[str, Mapping[str, Any]], any_n: set[str], whole: Features, part: Features,
+    real: Features | Moments, device: Any,
+) -> tuple[dict[str, Influence], dict[str, str]]:  # fmt: skip
+    """Of one side: those of any_n from all of its images, the others from the part; and why some can't be had."""
+    batches: dict[Any, list[str]] = {}
+    for name in wanted:
+        all_of_it = name in any_n and part is not whole
+        batches.setdefault((FAMILIES.get(name, name), all_of_it), []).append(name)
+    found: dict[str, Influence] = {}
+    failed: dict[str, str] = {}
+    for (_, all_of_it), names in batches.items():
+        results, reasons = tried(_compute, names, wanted, whole if all_of_it else part, real, device)
+        found |= results
+        failed |= reasons
+    return found, failed
+
+
 @true_fp32()
-def _influence(
-    name: str, options: Mapping[str, Any], fake: Features, real: Features | Moments, device: Any
-) -> Influence:
-    metric = METRICS[name]
+def _compute(
+    names: list[str], wanted: Mapping[str, Mapping[str, Any]], fake: Features, real: Features | Moments, device: Any
+) -> dict[str, Influence]:
+    metric = METRICS[names[0]]
     arguments: list[Any] = [getattr(fake, metric.on).to(device)]
     if metric.reference:
         arguments.append(values(metric, real, device))
-    if name in NEIGHBOURS:
-        return by_jackknife(name, *arguments, **options)
-    if name not in INFLUENCES:
-        raise GanevalError(NO_INFLUENCE.get(name, "no influences of images on it are known"))
-    return INFLUENCES[name](*arguments, **options)
+    if metric.name in FAMILIES:
+        return FAMILIES[metric.name](*arguments, {name: wanted[name] for name in names})
+    if metric.name not in INFLUENCES:
+        raise GanevalError(NO_INFLUENCE.get(metric.name, "no influences of images on it are known"))
+    return {metric.name: INFLUENCES[metric.name](*arguments, **wanted[metric.name])}

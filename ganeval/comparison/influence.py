@@ -8,16 +8,19 @@ the influences adds to it, and the jackknife's is never too small on average (Ef
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.metrics._linear import linearise
-from ganeval.metrics._mmd import Sums, sums_of
+from ganeval.metrics._mmd import Kernel, Sums, Tally
+from ganeval.metrics._pairwise import Centred, one_pass
 from ganeval.metrics.diversity import vendi as vendi_score
-from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, fid_debiased
+from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, debiased
 from ganeval.metrics.kernel import gaussian, polynomial, squared_bandwidth, unit_gaussian
 from ganeval.types import Moments
 
@@ -50,8 +53,13 @@ class Influence:
     images: int | None = None
 
 
-def fid(fake: Tensor, real: Tensor | Moments) -> Influence:
-    """By the delta method, as the standard error of the metric `fid`; needs more images than features."""
+def frechet(
+    fake: Tensor, real: Tensor | Moments, wanted: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Influence]:  # fmt: skip
+    """Of fid and fid_debiased, {name: its options}, by the delta method; needs more images than features.
+
+    Both have the same first order; the halves of a set, which the second takes, add to the second order.
+    """
     linear = linearise(fake, real)
     if linear is None:
         raise GanevalError(f"needs more images in each set than the {fake.shape[1]} features, and covariances of full "
@@ -59,41 +67,44 @@ def fid(fake: Tensor, real: Tensor | Moments) -> Influence:
     rate = 1 / linear.n**2 + 2 / (linear.n * linear.m)
     second = rate * linear.second_order()[1]
     m = 0 if linear.real is None else int(linear.m)
-    return Influence(linear.distance, int(linear.n), linear.fake, m, linear.real, second)
+    plain = Influence(linear.distance, int(linear.n), linear.fake, m, linear.real, second)
+    found = {"fid": plain} if "fid" in wanted else {}
+    if "fid_debiased" in wanted:
+        if min(linear.n, linear.m) < ROWS_PER_DIMENSION * fake.shape[1]:
+            raise GanevalError(f"needs {ROWS_PER_DIMENSION} images for each of the {fake.shape[1]} features")
+        estimate = debiased(fake, real, linear.distance, linear, **wanted["fid_debiased"])
+        found["fid_debiased"] = replace(plain, value=estimate.value, kept=1 + 1 / HALVINGS)
+    return found
 
 
-def debiased(fake: Tensor, real: Tensor | Moments, *, seed: int) -> Influence:
-    """Those of `fid`, whose first order it shares; the halves of a set add to the second order."""
-    fewest = min(len(fake), len(real) if isinstance(real, Tensor) else len(fake))
-    if fewest < ROWS_PER_DIMENSION * fake.shape[1]:
-        raise GanevalError(f"needs {ROWS_PER_DIMENSION} images for each of the {fake.shape[1]} features")
-    plain = fid(fake, real)
-    value = fid_debiased(fake, real, seed=seed).value
-    return Influence(value, plain.n, plain.fake, plain.m, plain.real, plain.second, 1 + 1 / HALVINGS)
+def kernels(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Influence]:
+    """Of kid, mmd and cmmd, {name: its options}, from one pass over all pairs.
+
+    kid is the unbiased estimate from all pairs: the published subsets would only add their noise. The bandwidth of
+    mmd, which the reference sets, is as given.
+    """
+    sides = Centred.both(fake, real)
+    tallies = {name: Tally(*sides, _kernel(name, fake, real, options)) for name, options in wanted.items()}
+    one_pass(*sides, list(tallies.values()))
+    found = {}
+    for name, tally in tallies.items():
+        biased = name == "cmmd" or not wanted[name].get("unbiased", True)
+        found[name] = _mmd(tally.sums(), 1000 if name == "cmmd" else 1, biased=biased, root=name == "mmd" and biased)
+    return found
 
 
-def kid(
-    fake: Tensor, real: Tensor, *, degree: int, gamma: float | None, coef: float,
-    subsets: int, subset_size: int, seed: int,
-) -> Influence:  # fmt: skip
-    """Of the unbiased estimate from all pairs: the published subsets would only add their noise."""
-    return _mmd(sums_of(fake, real, polynomial(degree, 1 / fake.shape[1] if gamma is None else gamma, coef)))
-
-
-def mmd(fake: Tensor, real: Tensor, *, bandwidth: str, sigma: float, unbiased: bool) -> Influence:
-    """With the bandwidth, which the reference sets, as given."""
-    if bandwidth == "median":
+def _kernel(name: str, fake: Tensor, real: Tensor, options: Mapping[str, Any]) -> Kernel:
+    if name == "kid":
+        gamma = 1 / fake.shape[1] if options["gamma"] is None else options["gamma"]
+        return polynomial(options["degree"], gamma, options["coef"])
+    if name == "cmmd":
+        return unit_gaussian(options["sigma"] ** 2)
+    if options["bandwidth"] == "median":
         raise GanevalError("bandwidth=median depends on the fakes, so the two kernels differ")
-    sums = sums_of(fake, real, gaussian(squared_bandwidth(fake, real, bandwidth, sigma)))
-    return _mmd(sums) if unbiased else _mmd(sums, biased=True, root=True)
+    return gaussian(squared_bandwidth(fake, real, options["bandwidth"], options["sigma"]))
 
 
-def cmmd(fake: Tensor, real: Tensor, *, sigma: float) -> Influence:
-    """Of 1000 times the biased squared MMD."""
-    return _mmd(sums_of(fake, real, unit_gaussian(sigma * sigma)), scale=1000, biased=True)
-
-
-def _mmd(sums: Sums, *, scale: float = 1.0, biased: bool = False, root: bool = False) -> Influence:
+def _mmd(sums: Sums, scale: float, *, biased: bool, root: bool) -> Influence:
     x, y = sums.influences()
     value = max(0.0, sums.biased()) if biased else sums.unbiased()
     second = scale**2 * sums.second_order()[0]

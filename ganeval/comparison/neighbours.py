@@ -7,7 +7,9 @@ that were in its ball. A vote's next neighbour is known, so no distance is compu
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,25 +25,65 @@ ROWS = 256
 
 @dataclass(frozen=True)
 class _Near:
-    """The nearest rows, ascending: squared distances (N, k + 1) and which rows they are."""
+    """The nearest rows, ascending: squared distances (N, L) and which rows they are."""
 
     squares: Tensor
     rows: Tensor
 
+    def first(self, length: int) -> _Near:
+        return _Near(self.squares[:, :length], self.rows[:, :length])
 
-def by_jackknife(name: str, fake: Tensor, real: Tensor, *, k: int, strict: bool = False) -> Influence:
-    """Of one of the metrics of `metrics.neighbours`, by its name."""
-    if k < 1 or min(len(fake), len(real)) < k + 2:
+
+def neighbours(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Influence]:
+    """Of the wanted metrics of `metrics.neighbours`, {name: its options}; all read the same distances."""
+    reach = [options["k"] for options in wanted.values()]
+    if min(reach) < 1 or min(len(fake), len(real)) < max(reach) + 2:
+        k = min(reach) if min(reach) < 1 else max(reach)
         raise GanevalError(f"k={k} needs k >= 1 and more than k + 1 images in each set, got {len(fake)} fake and "
                            f"{len(real)} real")  # fmt: skip
-    if name.startswith("one_nn"):
-        return _one_nn(name, fake, real, k)
-    if name == "recall":
-        return _exchanged(_Balls.of(real, fake, k, strict).share())
-    balls = _Balls.of(fake, real, k, strict)
-    if name == "precision":
-        return balls.share()
-    return balls.density(k) if name == "density" else balls.coverage()
+    fake, real = fake.double(), real.double()
+    by_vote = [name for name in wanted if name.startswith("one_nn")]
+    votes = max((wanted[name]["k"] for name in by_vote), default=0)
+    of_fake, of_real = _nearest(fake, max(reach) + 1), _nearest(real, max(reach) + 1)
+    around_real, around_fake = (
+        {(o["k"], o["strict"]): _Balls(near.first(o["k"] + 1), o["strict"], points)
+         for name, o in wanted.items() if name not in by_vote and (name == "recall") == recall}
+        for near, points, recall in ((of_real, len(fake), False), (of_fake, len(real), True))
+    )  # fmt: skip
+    to_real = _pass(fake, real, votes + 1 if votes else 0, around_real.values())
+    to_fake = _pass(real, fake, votes + 1 if votes else 0, around_fake.values())
+    found = {}
+    for name, options in wanted.items():
+        k = options["k"]
+        if name in by_vote:
+            found[name] = _one_nn(name, *(near.first(k + 1) for near in (of_real, to_fake, to_real, of_fake)))
+        elif name == "recall":
+            found[name] = _exchanged(around_fake[k, options["strict"]].share())
+        else:
+            balls = around_real[k, options["strict"]]
+            found[name] = {"precision": balls.share, "density": balls.density, "coverage": balls.coverage}[name]()
+    return found
+
+
+def _pass(points: Tensor, centres: Tensor, length: int, balls: Iterable[_Balls]) -> _Near:
+    """Has the balls about the centres count the points; returns the `length` centres nearest to each point."""
+    lists = []
+    for start in range(0, len(points), ROWS):
+        d = squared_distances(points[start : start + ROWS], centres)
+        for some in balls:
+            some.add(start, d)
+        lists.append(d.topk(length, largest=False))
+    return _Near(torch.cat([found.values for found in lists]), torch.cat([found.indices for found in lists]))
+
+
+def _nearest(x: Tensor, length: int) -> _Near:
+    """The other rows of x that are nearest to each."""
+    lists = []
+    for start in range(0, len(x), ROWS):
+        d = squared_distances(x[start : start + ROWS], x)
+        d.diagonal(start).fill_(math.inf)
+        lists.append(d.topk(length, largest=False))
+    return _Near(torch.cat([found.values for found in lists]), torch.cat([found.indices for found in lists]))
 
 
 def _exchanged(share: Influence) -> Influence:
@@ -50,7 +92,6 @@ def _exchanged(share: Influence) -> Influence:
     return Influence(share.value, share.m, share.real, share.n, share.fake, noise=(share.noise[1], 0.0))
 
 
-@dataclass(frozen=True)
 class _Balls:
     """Points (N, D) and the balls about centres (M, D) that reach to the k-th nearest other centre.
 
@@ -60,47 +101,39 @@ class _Balls:
     centre, and how many would enter it (M,). change_squared: the sum over points of n_around's squared change (M,).
     """
 
-    near: Tensor
-    n_around: Tensor
-    n_within: Tensor
-    n_wider: Tensor
-    single: Tensor
-    n_alone: Tensor
-    n_gained: Tensor
-    change_squared: Tensor
+    def __init__(self, near: _Near, strict: bool, points: int) -> None:
+        """near: the k + 1 centres nearest to each."""
+        self.k, self.strict = near.rows.shape[1] - 1, strict
+        self.near, self.radii, self.wider = near.rows[:, :-1], near.squares[:, -2], near.squares[:, -1]
+        self.n_around = near.rows.new_zeros(points)
+        self.n_within, self.n_wider, self.n_alone, self.n_gained, self.change_squared, self.single = (
+            near.rows.new_zeros(len(near.rows)) for _ in range(6)
+        )
 
-    @staticmethod
-    def of(points: Tensor, centres: Tensor, k: int, strict: bool) -> _Balls:
-        near = _nearest(centres, None, k + 1)
-        radii, wider = near.squares[:, k - 1], near.squares[:, k]
-        n_around = torch.zeros(len(points), dtype=torch.int64, device=points.device)
-        n_within, n_wider, n_alone, n_gained, squared = (n_around.new_zeros(len(centres)) for _ in range(5))
-        single = torch.zeros_like(n_within)
-        for start in range(0, len(points), ROWS):
-            d = squared_distances(points[start : start + ROWS], centres)
-            within, reached = (d < r if strict else d <= r for r in (radii, wider))
-            count = within.sum(1)
-            n_around[start : start + ROWS] = count
-            n_within += within.sum(0)
-            n_wider += reached.sum(0)
-            single = torch.where(within.any(0), start + within.int().argmax(0), single)
-            # Without centre r the balls of those that had r among their k nearest grow by one rank.
-            grown, gains = (reached & ~within).int(), torch.zeros_like(within, dtype=torch.int32)
-            for j in range(k):
-                gains.index_add_(1, near.rows[:, j], grown)
-            squared += (within.int() - gains).square().sum(0)
-            n_alone += (within & (count == 1)[:, None] & (gains == 0)).sum(0)
-            n_gained += ((count == 0)[:, None] & (gains > 0)).sum(0)
-        return _Balls(near.rows[:, :k], n_around, n_within, n_wider, single, n_alone, n_gained, squared)
+    def add(self, start: int, d: Tensor) -> None:
+        """Counts the points from number `start` on, from their squared distances to all centres (B, M)."""
+        within, reached = (d < r if self.strict else d <= r for r in (self.radii, self.wider))
+        count = within.sum(1)
+        self.n_around[start : start + len(d)] = count
+        self.n_within += within.sum(0)
+        self.n_wider += reached.sum(0)
+        self.single = torch.where(within.any(0), start + within.int().argmax(0), self.single)
+        # Without centre r the balls of those that had r among their k nearest grow by one rank.
+        grown, gains = (reached & ~within).int(), torch.zeros_like(within, dtype=torch.int32)
+        for j in range(self.k):
+            gains.index_add_(1, self.near[:, j], grown)
+        self.change_squared += (within.int() - gains).square().sum(0)
+        self.n_alone += (within & (count == 1)[:, None] & (gains == 0)).sum(0)
+        self.n_gained += ((count == 0)[:, None] & (gains > 0)).sum(0)
 
     def share(self) -> Influence:
         """Of the share of points in any ball."""
         votes = (self.n_around > 0).double()
         return self._mean(votes, self.n_alone - self.n_gained, self.n_alone + self.n_gained)
 
-    def density(self, k: int) -> Influence:
+    def density(self) -> Influence:
         """Of the mean number of balls about a point, over k."""
-        lost = self.n_within - self._credited(self.n_wider - self.n_within)
+        lost, k = self.n_within - self._credited(self.n_wider - self.n_within), self.k
         return self._mean(self.n_around.double() / k, lost.double() / k, self.change_squared.double() / k**2)
 
     def _mean(self, votes: Tensor, lost: Tensor, squared: Tensor) -> Influence:
@@ -131,19 +164,20 @@ class _Balls:
         return total
 
 
-def _one_nn(name: str, fake: Tensor, real: Tensor, k: int) -> Influence:
-    """Of k-NN accuracy over the real, the fake, or all images."""
-    n, m = len(fake), len(real)
-    right = fake.new_zeros(n + m, dtype=torch.float64)
+def _one_nn(name: str, of_real: _Near, to_fake: _Near, to_real: _Near, of_fake: _Near) -> Influence:
+    """Of k-NN accuracy over the real, the fake, or all images, from k + 1 neighbours of the real and of the fake ones,
+    real and fake."""
+    n, m = len(of_fake.rows), len(of_real.rows)
+    right = of_fake.squares.new_zeros(n + m)
     change = torch.zeros_like(right)  # in the number of right votes, without this image
     counted = torch.zeros_like(right, dtype=torch.bool)
     if name != "one_nn_accuracy_real":
-        votes, by_real, by_fake = _votes(_nearest(fake, real, k + 1), _nearest(fake, None, k + 1), m, n)
+        votes, by_real, by_fake = _votes(to_real, of_fake, m, n)
         right[:n], counted[:n] = 1 - votes, True
         change[:n] -= by_fake
         change[n:] -= by_real
     if name != "one_nn_accuracy_fake":
-        votes, by_real, by_fake = _votes(_nearest(real, None, k + 1), _nearest(real, fake, k + 1), m, n)
+        votes, by_real, by_fake = _votes(of_real, to_fake, m, n)
         right[n:], counted[n:] = votes, True
         change[:n] += by_fake
         change[n:] += by_real
@@ -165,16 +199,3 @@ def _votes(real: _Near, fake: _Near, m: int, n: int) -> tuple[Tensor, Tensor, Te
         other = says_real(real.squares[:, :k], fake.squares[:, rest]).double()
         by_fake.index_add_(0, fake.rows[:, j], other - votes)
     return votes, by_real, by_fake
-
-
-def _nearest(x: Tensor, y: Tensor | None, k: int) -> _Near:
-    """The k rows of y nearest to each row of x; without y, of the other rows of x."""
-    squares, rows = [], []
-    for start in range(0, len(x), ROWS):
-        d = squared_distances(x[start : start + ROWS], x if y is None else y)
-        if y is None:
-            d.diagonal(start).fill_(math.inf)
-        found = d.topk(k, largest=False)
-        squares.append(found.values)
-        rows.append(found.indices)
-    return _Near(torch.cat(squares), torch.cat(rows))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganeval.intervals import student
-from ganeval.metrics._pairwise import Centred, one_pass
+from ganeval.metrics._pairwise import Centred
 
 Kernel = Callable[[Centred, slice, Centred, slice, Tensor], Tensor]
 """(x, rows, y, columns, their products) -> k(x[rows], y[columns]), float64."""
@@ -118,14 +118,6 @@ class Error:
 def _centred(mean_square: float, rows: Tensor, columns: Tensor) -> float:
     """The mean square of a doubly centred kernel matrix, from that of the matrix and its row and column means."""
     return max(0.0, mean_square - float(rows.square().mean() + columns.square().mean() - rows.mean() ** 2))
-
-
-def sums_of(x: Tensor, y: Tensor, kernel: Kernel) -> Sums:
-    """From a pass over all pairs of rows of x and y."""
-    pair = Centred.both(x, y)
-    tally = Tally(*pair, kernel)
-    one_pass(*pair, [tally])
-    return tally.sums()
 
 
 class Tally:

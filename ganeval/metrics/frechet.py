@@ -76,7 +76,7 @@ def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str
             )
         results["fid"] = Estimate(value, error, None, n, m, details)
     if "fid_debiased" in wanted:
-        results["fid_debiased"] = _debiased(x, y, value, linear, wanted["fid_debiased"]["seed"])
+        results["fid_debiased"] = debiased(x, y, value, linear, **wanted["fid_debiased"])
     return {name: results[name] for name in wanted}
 
 
@@ -98,7 +98,8 @@ def distance(x: Tensor | Moments, y: Tensor | Moments) -> float:
     return float(squares) - 2 * trace_of_root_product(a, b)
 
 
-def _debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, seed: int) -> Estimate:
+def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, *, seed: int) -> Estimate:
+    """`fid_debiased` of sets whose distance is `whole`, and whose first order is known or can't be had."""
     random = np.random.RandomState(seed)
     halves: list[tuple[Tensor, Tensor | Moments]] = []
     for _ in range(HALVINGS):
