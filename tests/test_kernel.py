@@ -40,6 +40,17 @@ def test_the_interval_of_mmd_covers(shift: float) -> None:
     assert 0.93 * DRAWS - SLACK <= covered <= 0.98 * DRAWS + SLACK
 
 
+def test_the_error_of_mmd_knows_that_real_images_move_the_bandwidth() -> None:
+    """At 1.5 times the scale the bandwidth's own scatter adds an eighth to the error."""
+    found = []
+    for seed in range(200):
+        x, y = np.random.RandomState(seed).randn(2, 150, 8)
+        estimate = mmd(1.5 * x, y, unbiased=True)
+        found.append((estimate.value, estimate.std_error))
+    values, errors = np.array(found).T
+    assert math.sqrt(np.mean(errors**2)) == pytest.approx(values.std(ddof=1), rel=0.1)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.2])
 def test_the_interval_of_kid_covers(scale: float) -> None:
     """The truth of the cubic kernel on N(0, s^2 I), from moments: E (1 + u)^3 = 1 + 3 E u^2, with u = x.y / D."""

@@ -67,10 +67,14 @@ class Sums:
         across = 4 / (n * m) * _centred(square_xy / (n * m), self.xy / m, self.yx / n)
         return within_x + across, within_y
 
-    def error(self) -> Error:
-        """Of the U-statistic; the row means a and b are the influences of the images, with noise of second order."""
+    def error(self, through_kernel: Tensor | float = 0.0) -> Error:
+        """Of the U-statistic; the row means a and b are the influences of the images, with noise of second order.
+
+        through_kernel: the influence of each y (M,) that it has by setting the kernel.
+        """
         n, m = len(self.xx), len(self.yy)
         (a, b), second = self.influences(), sum(self.second_order())
+        b = b + through_kernel
         rows = float(a.var()) / n + float(b.var()) / m
         noise = sum(float((c - c.mean()).square().var()) / len(c) ** 3 for c in (a, b))
         value, bias = self.unbiased(), self.biased() - self.unbiased()

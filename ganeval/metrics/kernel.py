@@ -88,7 +88,7 @@ def kid_reading(
         return Estimate(value, error.std_error(spread), interval, n, m, details)
 
     members = (torch.from_numpy(which).to(x.norms.device) for which in (in_x, in_y))
-    return Reading(Tally(x, y, kernel, *members), estimate)
+    return Reading((Tally(x, y, kernel, *members),), estimate)
 
 
 def mmd(
@@ -105,7 +105,8 @@ def mmd(
     the real set (Xu et al., 2018, arXiv:1806.07755); "median" b = sigma times the median distance of the pooled first
     1000 of each; "fixed" b = sigma. The default value is the square root of the biased estimate, as there:
     range 0 to sqrt(2), biased upwards. unbiased=True gives the unbiased squared MMD, which may be below 0, with the
-    standard error and the interval of `kid`, for the distance at the expected bandwidth.
+    standard error and the interval of `kid`, for the distance at the expected bandwidth; that a real image moves the
+    bandwidth too is counted for "gan-metrics".
     Raises GanevalError for another bandwidth, sigma not above 0, or a real set of one repeated image.
     """
     return _alone(mmd_reading, fake, real, bandwidth=bandwidth, sigma=sigma, unbiased=unbiased)
@@ -115,19 +116,24 @@ def mmd_reading(x: Centred, y: Centred, *, bandwidth: str, sigma: float, unbiase
     """`mmd` in a pass that others share."""
     n, m = len(x.rows), len(y.rows)
     square = squared_bandwidth(x.rows, y.rows, bandwidth, sigma)
+    tallies = [Tally(x, y, gaussian(square))]
+    if unbiased and bandwidth == "gan-metrics":
+        tallies.append(Tally(x, y, gaussian_slope(square)))
 
-    def estimate(sums: Sums) -> Estimate:
+    def estimate(sums: Sums, *slope: Sums) -> Estimate:
         details: dict[str, float | str] = {"bandwidth": math.sqrt(square)}
         if not unbiased:
             details["no_interval"] = BIASED
             return Estimate(math.sqrt(max(0.0, sums.biased())), None, None, n, m, details)
-        error = sums.error()
+        # b^2 is in proportion to the mean of ||y - mean||^2, y.norms, so these are the influences on log b^2.
+        moved = slope[0].unbiased() * (y.norms / y.norms.mean() - 1) if slope else 0.0
+        error = sums.error(moved)
         interval = error.interval(error.value)
         if interval is None:
             details["no_interval"] = HEAVY
         return Estimate(error.value, error.std_error(), interval, n, m, details)
 
-    return Reading(Tally(x, y, gaussian(square)), estimate)
+    return Reading(tuple(tallies), estimate)
 
 
 def cmmd(fake: Array, real: Array, *, sigma: float = 10.0) -> Estimate:
@@ -155,22 +161,26 @@ def cmmd_reading(x: Centred, y: Centred, *, sigma: float) -> Reading:
         }
         return Estimate(1000 * sums.biased(), None, None, len(x.rows), len(y.rows), details)
 
-    return Reading(Tally(x, y, unit_gaussian(sigma * sigma)), estimate)
+    return Reading((Tally(x, y, unit_gaussian(sigma * sigma)),), estimate)
 
 
 @dataclass(frozen=True)
 class Reading:
     """What a kernel distance adds up in a pass, and how the sums become its estimate."""
 
-    tally: Tally
-    estimate: Callable[[Sums], Estimate]
+    tallies: tuple[Tally, ...]
+    made: Callable[..., Estimate]
+
+    def estimate(self) -> Estimate:
+        """Once the pass is over."""
+        return self.made(*(tally.sums() for tally in self.tallies))
 
 
 def _alone(reading: Callable[..., Reading], fake: Array, real: Array, **options: Any) -> Estimate:
     sides = Centred.both(*pair(fake, real))
     alone = reading(*sides, **options)
-    one_pass(*sides, [alone.tally])
-    return alone.estimate(alone.tally.sums())
+    one_pass(*sides, alone.tallies)
+    return alone.estimate()
 
 
 def polynomial(degree: int, gamma: float, coef: float) -> Kernel:
@@ -193,6 +203,17 @@ def gaussian(bandwidth_squared: float) -> Kernel:
         else:
             squares = x.rough(rows, y, columns, products.double())
         return squares.div_(-2 * bandwidth_squared).exp_()
+
+    return kernel
+
+
+def gaussian_slope(bandwidth_squared: float) -> Kernel:
+    """The derivative of `gaussian` by log b^2: k ||x - y||^2 / (2 b^2), which is -k log k."""
+    plain = gaussian(bandwidth_squared)
+
+    def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
+        k = plain(x, rows, y, columns, products)
+        return torch.xlogy(k, k).neg_()
 
     return kernel
 

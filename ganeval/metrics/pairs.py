@@ -20,8 +20,8 @@ def pairs(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]) -> 
     readings = {name: KERNELS[name](*sides, **options) for name, options in wanted.items() if name in KERNELS}
     others = {name: options for name, options in wanted.items() if name not in KERNELS}
     neighbours = Neighbours(*sides, others) if others else None
-    takers: list[Taker] = [reading.tally for reading in readings.values()]
+    takers: list[Taker] = [tally for reading in readings.values() for tally in reading.tallies]
     one_pass(*sides, [*takers, neighbours] if neighbours else takers)
-    results = {name: reading.estimate(reading.tally.sums()) for name, reading in readings.items()}
+    results = {name: reading.estimate() for name, reading in readings.items()}
     results |= neighbours.estimates() if neighbours else {}
     return {name: results[name] for name in wanted}
