@@ -44,7 +44,7 @@ def neighbours(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any
     fake, real = fake.double(), real.double()
     by_vote = [name for name in wanted if name.startswith("one_nn")]
     votes = max((wanted[name]["k"] for name in by_vote), default=0)
-    of_fake, of_real = _nearest(fake, max(reach) + 1), _nearest(real, max(reach) + 1)
+    of_fake, of_real = (_pass(rows, rows, max(reach) + 1) for rows in (fake, real))
     around_real, around_fake = (
         {(o["k"], o["strict"]): _Balls(near.first(o["k"] + 1), o["strict"], points)
          for name, o in wanted.items() if name not in by_vote and (name == "recall") == recall}
@@ -65,23 +65,18 @@ def neighbours(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any
     return found
 
 
-def _pass(points: Tensor, centres: Tensor, length: int, balls: Iterable[_Balls]) -> _Near:
-    """Has the balls about the centres count the points; returns the `length` centres nearest to each point."""
+def _pass(points: Tensor, centres: Tensor, length: int, balls: Iterable[_Balls] = ()) -> _Near:
+    """Has the balls about the centres count the points; returns the `length` centres nearest to each point.
+
+    Where points and centres are the same rows, none is its own neighbour.
+    """
     lists = []
     for start in range(0, len(points), ROWS):
         d = squared_distances(points[start : start + ROWS], centres)
+        if points is centres:
+            d.diagonal(start).fill_(math.inf)
         for some in balls:
             some.add(start, d)
-        lists.append(d.topk(length, largest=False))
-    return _Near(torch.cat([found.values for found in lists]), torch.cat([found.indices for found in lists]))
-
-
-def _nearest(x: Tensor, length: int) -> _Near:
-    """The other rows of x that are nearest to each."""
-    lists = []
-    for start in range(0, len(x), ROWS):
-        d = squared_distances(x[start : start + ROWS], x)
-        d.diagonal(start).fill_(math.inf)
         lists.append(d.topk(length, largest=False))
     return _Near(torch.cat([found.values for found in lists]), torch.cat([found.indices for found in lists]))
 
