@@ -122,11 +122,11 @@ def _training_set(source: Source | Features, net: Extractor | None, settings: Se
     side = open_side(source, replace(settings, n=None))
     if net is None and isinstance(side.data, ImageSet):
         raise GanevalError(f"{side.info.source} are images and the samples are features; give features of both")
-    plain = extract_side(side, net, settings, "training set")
-    if not settings.mirror:
-        return plain
-    if net is None or not isinstance(side.data, ImageSet):
+    if settings.mirror and not isinstance(side.data, ImageSet):
         raise GanevalError(f"{side.info.source} can't be mirrored: give the training images, not their features")
+    plain = extract_side(side, net, settings, "training set")
+    if net is None or not settings.mirror:
+        return plain
     mirrored = extract_side(side, Mirrored(net), settings, "training set, mirrored").features
     return replace(plain, mirrored=replace(mirrored, fingerprint=plain.features.fingerprint))
 

@@ -182,13 +182,16 @@ def _differences(
     """The differences, why others are missing, and which metrics took a part of the larger set."""
     any_n = {name for name, options in todo.wanted.items() if name in ANY_N or options.get("unbiased")}
     n = min(len(a), len(b))
-    (one, reasons), (two, others) = (
-        _influences(todo.wanted, any_n, side, _some(side, n, seed), real, device) for side in (a, b)
-    )  # fmt: skip
-    failed = others | reasons
-    if failed and todo.explicit:
-        name = next(name for name in todo.wanted if name in failed)
-        raise GanevalError(f"{name} can't be compared: {failed[name]}")
+    sides: list[dict[str, Influence]] = []
+    failed: dict[str, str] = {}
+    for side in (a, b):
+        influences, reasons = _influences(todo.wanted, any_n, side, _some(side, n, seed), real, device)
+        sides.append(influences)
+        failed = reasons | failed
+        if failed and todo.explicit:
+            name = next(name for name in todo.wanted if name in failed)
+            raise GanevalError(f"{name} can't be compared: {failed[name]}")
+    one, two = sides
     found = {
         name: difference(one[name], two[name], METRICS[name].better, paired=paired)
         for name in todo.wanted

@@ -60,6 +60,9 @@ def frechet(
 
     Both have the same first order; the halves of a set, which the second takes, add to the second order.
     """
+    fewest = min(len(fake), len(real) if isinstance(real, Tensor) else len(fake))
+    if "fid_debiased" in wanted and fewest < ROWS_PER_DIMENSION * fake.shape[1]:
+        raise GanevalError(f"needs {ROWS_PER_DIMENSION} images for each of the {fake.shape[1]} features")
     linear = linearise(fake, real)
     if linear is None:
         raise GanevalError(f"needs more images in each set than the {fake.shape[1]} features, and covariances of full "
@@ -70,8 +73,6 @@ def frechet(
     plain = Influence(linear.distance, int(linear.n), linear.fake, m, linear.real, second)
     found = {"fid": plain} if "fid" in wanted else {}
     if "fid_debiased" in wanted:
-        if min(linear.n, linear.m) < ROWS_PER_DIMENSION * fake.shape[1]:
-            raise GanevalError(f"needs {ROWS_PER_DIMENSION} images for each of the {fake.shape[1]} features")
         estimate = debiased(fake, real, linear.distance, linear, **wanted["fid_debiased"])
         found["fid_debiased"] = replace(plain, value=estimate.value, kept=1 + 1 / HALVINGS)
     return found

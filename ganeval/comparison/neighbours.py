@@ -41,27 +41,29 @@ def neighbours(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any
         k = min(reach) if min(reach) < 1 else max(reach)
         raise GanevalError(f"k={k} needs k >= 1 and more than k + 1 images in each set, got {len(fake)} fake and "
                            f"{len(real)} real")  # fmt: skip
-    fake, real = fake.double(), real.double()
+    sets = {"fake": fake.double(), "real": real.double()}
+    others = {"fake": "real", "real": "fake"}
     by_vote = [name for name in wanted if name.startswith("one_nn")]
     votes = max((wanted[name]["k"] for name in by_vote), default=0)
-    of_fake, of_real = (_pass(rows, rows, max(reach) + 1) for rows in (fake, real))
-    around_real, around_fake = (
-        {(o["k"], o["strict"]): _Balls(near.first(o["k"] + 1), o["strict"], points)
-         for name, o in wanted.items() if name not in by_vote and (name == "recall") == recall}
-        for near, points, recall in ((of_real, len(fake), False), (of_fake, len(real), True))
-    )  # fmt: skip
-    to_real = _pass(fake, real, votes + 1 if votes else 0, around_real.values())
-    to_fake = _pass(real, fake, votes + 1 if votes else 0, around_fake.values())
+    kinds = {name: ("fake" if name == "recall" else "real", options["k"], options["strict"])
+             for name, options in wanted.items() if name not in by_vote}  # fmt: skip
+    # What no metric reads is not computed: precision has no use for the fakes' own neighbours.
+    centres = [of for of in sets if votes or of in {kind[0] for kind in kinds.values()}]
+    own = {of: _pass(sets[of], sets[of], max(reach) + 1) for of in centres}
+    balls = {(of, k, strict): _Balls(own[of].first(k + 1), strict, len(sets[others[of]]))
+             for of, k, strict in kinds.values()}  # fmt: skip
+    across = {of: _pass(sets[others[of]], sets[of], votes + 1 if votes else 0, [balls[b] for b in balls if b[0] == of])
+              for of in centres}  # fmt: skip
     found = {}
     for name, options in wanted.items():
-        k = options["k"]
         if name in by_vote:
-            found[name] = _one_nn(name, *(near.first(k + 1) for near in (of_real, to_fake, to_real, of_fake)))
+            four = own["real"], across["fake"], across["real"], own["fake"]
+            found[name] = _one_nn(name, *(near.first(options["k"] + 1) for near in four))
         elif name == "recall":
-            found[name] = _exchanged(around_fake[k, options["strict"]].share())
+            found[name] = _exchanged(balls[kinds[name]].share())
         else:
-            balls = around_real[k, options["strict"]]
-            found[name] = {"precision": balls.share, "density": balls.density, "coverage": balls.coverage}[name]()
+            some = balls[kinds[name]]
+            found[name] = {"precision": some.share, "density": some.density, "coverage": some.coverage}[name]()
     return found
 
 
