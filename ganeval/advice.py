@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ganeval.evaluate import Scored
+from ganeval.registry import Metric
 from ganeval.types import Features, Moments, Survey
 
 SMALL_N = 2048
@@ -12,11 +13,11 @@ SMALL_N = 2048
 
 
 def advise(
-    fake: Features, real: Features | Moments | None, scored: Mapping[str, Scored], *, verified: bool,
-    train: Features | None = None,
+    fake: Features, real: Features | Moments | None, scored: Mapping[str, Scored], title: Callable[[Metric], str], *,
+    verified: bool, train: Features | None = None,
 ) -> Iterator[str]:  # fmt: skip
     """One line for each thing that a reader of these numbers should know, the gravest first."""
-    yield from _sample_size(fake, real, scored)
+    yield from _sample_size(fake, real, {title(line.metric): line for line in scored.values()})
     yield from (
         f"{name}: {line.estimate.details['warning']}"
         for name, line in scored.items()
@@ -24,36 +25,48 @@ def advise(
     )
     if not verified:
         yield "the weights are not the published ones: these numbers are not comparable with published ones"
-    if fake.survey:
-        yield from _samples(fake.survey)
-    if isinstance(real, Features) and fake.survey and real.survey:
-        yield from _two_sets(fake.survey, real.survey)
+    yield from of_images(fake, real)
     if train is not None and train.survey and fake.survey:
         yield from _training_set(fake.survey, real.survey if isinstance(real, Features) else None, train.survey)
 
 
-def _sample_size(fake: Features, real: Features | Moments | None, scored: Mapping[str, Scored]) -> Iterator[str]:
-    if "fid" not in scored or real is None:
+def of_images(fake: Features, real: Features | Moments | None) -> Iterator[str]:
+    """What the images of both sets look like: copies, sizes, compression, and those that could not be read."""
+    if fake.survey:
+        yield from _samples(fake.survey)
+    if isinstance(real, Features) and real.survey:
+        if real.survey.skipped:
+            yield left_out(real.survey, "reference image(s)")
+        if fake.survey:
+            yield from _two_sets(fake.survey, real.survey)
+
+
+def _sample_size(fake: Features, real: Features | Moments | None, titled: Mapping[str, Scored]) -> Iterator[str]:
+    by_name = {line.metric.name: (title, line.estimate) for title, line in titled.items()}
+    if real is None:
         return
+    if "fid_debiased" in by_name and not by_name["fid_debiased"][1].interval:
+        title, estimate = by_name["fid_debiased"]
+        yield f"{title}: no interval, and a doubtful value: {estimate.details['no_interval']}"
+    if "fid" not in by_name:
+        return
+    title = by_name["fid"][0]
     n_real = real.n if isinstance(real, Moments) else len(real)
     dim = fake.pooled.shape[1]
     small = min(len(fake), n_real or len(fake))
     # Small networks have few features: n is then judged against the features alone.
     need = max(SMALL_N, dim) if dim >= SMALL_N else dim
     if small < need:
-        trusted = [name for name in ("fid_debiased", "kid", "mmd") if name in scored and scored[name].estimate.interval]
+        trusted = [by_name[m][0] for m in ("fid_debiased", "kid", "mmd") if m in by_name and by_name[m][1].interval]
         instead = f"; trust {' and '.join(trusted)} with their intervals instead" if trusted else ""
         yield (
-            f"FID can't be trusted at n = {small} with {dim} features (it needs at least {need}): "
+            f"{title} can't be trusted at n = {small} with {dim} features (it needs at least {need}): "
             f"it is biased upwards{instead}"
         )
-    if "fid_debiased" in scored and not scored["fid_debiased"].estimate.interval:
-        why = scored["fid_debiased"].estimate.details["no_interval"]
-        yield f"fid_debiased: no interval, and a doubtful value: {why}"
     if n_real and n_real != len(fake):
         yield (
             f"unequal n: {len(fake)} samples against {n_real} reference images; "
-            "FID depends on n, so compare it only with numbers at the same two n"
+            f"{title} depends on n, so compare it only with numbers at the same two n"
         )
 
 
@@ -62,25 +75,33 @@ def _samples(survey: Survey) -> Iterator[str]:
     if copies := n - len({*map(bytes, survey.digests)}):
         yield f"{copies} of the {n} samples are exact duplicates of another sample"
     if survey.skipped:
-        yield f"{len(survey.skipped)} sample(s) could not be read and were left out: {_some(survey.skipped)}"
+        yield left_out(survey, "sample(s)")
+
+
+def left_out(survey: Survey, what: str) -> str:
+    """Which images could not be read."""
+    return f"{len(survey.skipped)} {what} could not be read and were left out: {_some(survey.skipped)}"
 
 
 def _two_sets(fake: Survey, real: Survey) -> Iterator[str]:
     shared = len({*map(bytes, fake.digests)} & {*map(bytes, real.digests)})
     if shared:
         yield f"{shared} image(s) are in the samples and in the reference: copies make every score look better"
-    if real.skipped:
-        yield f"{len(real.skipped)} reference image(s) could not be read and were left out: {_some(real.skipped)}"
-    if fake.sizes.keys() != real.sizes.keys():
+    yield from unlike(fake, real, ("the samples", "the reference"))
+
+
+def unlike(one: Survey, other: Survey, names: tuple[str, str]) -> Iterator[str]:
+    """How the files of two sets differ, in ways that move every distance."""
+    if one.sizes.keys() != other.sizes.keys():
         yield (
-            f"image sizes differ: samples {_counts(fake.sizes)}, reference {_counts(real.sizes)}; "
+            f"image sizes differ: {names[0]} {_counts(one.sizes)}, {names[1]} {_counts(other.sizes)}; "
             "resizing alone moves FID, so bring both to one size in one way"
         )
-    lossy = {name: survey.formats["JPEG"] / len(survey.digests) for name, survey in (("f", fake), ("r", real))}
-    if abs(lossy["f"] - lossy["r"]) > 0.5:
-        which = ("samples", "reference") if lossy["f"] > lossy["r"] else ("reference", "samples")
+    shares = [survey.formats["JPEG"] / len(survey.digests) for survey in (one, other)]
+    lossy, plain = sorted(zip(shares, names, strict=True), reverse=True)
+    if lossy[0] - plain[0] > 0.5:
         yield (
-            f"the {which[0]} are JPEG and the {which[1]} are not: compression alone moves FID; "
+            f"{lossy[1]} are JPEG and {plain[1]} are not: compression alone moves FID; "
             "save generated images as PNG and use the original reference files"
         )
 
@@ -97,7 +118,7 @@ def _training_set(fake: Survey, real: Survey | None, train: Survey) -> Iterator[
             "real images that the model was not trained on"
         )
     if train.skipped:
-        yield f"{len(train.skipped)} training image(s) could not be read and were left out: {_some(train.skipped)}"
+        yield left_out(train, "training image(s)")
 
 
 def _counts(sizes: Mapping[str, int]) -> str:

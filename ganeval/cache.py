@@ -32,11 +32,17 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def metric_sources() -> list[Path]:
+    """The files that the estimates of the package's own metrics depend on."""
+    package = Path(__file__).parent
+    return [package / "intervals.py", *sorted((package / "metrics").glob("*.py"))]
+
+
 @once
 def metrics_version() -> str:
     """Changes whenever an estimate could: with the source of the metrics and the libraries under them."""
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent / "metrics").glob("*.py")):
+    for path in metric_sources():
         digest.update(path.read_bytes())
     return key_of(digest.hexdigest(), *(version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,10 +12,22 @@ from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, run
 from ganeval.registry import METRICS
 from ganeval.report import ClassScores
+from ganeval.sides import Side
 from ganeval.types import Features, Moments
 
 MIN_CLASS = 50
 """A class with fewer images than this gets a warning: its metrics are mostly noise."""
+
+
+def check_labels(fakes: Sequence[Side], real: Side | None) -> None:
+    """Raises GanevalError where a side has no labels: before its images are read."""
+    if real is None:
+        raise GanevalError("--by-class: a reference is needed: give one with --ref")
+    for side in (*fakes, real):
+        if isinstance(side.data, Moments):
+            raise GanevalError(f"--by-class: {side.info.source} holds no classes; give the reference's images")
+        if side.data.labels is None:
+            raise GanevalError(f"--by-class: {side.info.source} has no labels; put each class in a folder of its own")
 
 
 def score_classes(
@@ -24,11 +37,9 @@ def score_classes(
     """Each class of the reference scored apart against the samples of the same name.
 
     A training set without that class leaves out the metrics that read it.
-    Raises GanevalError where a side has no labels, or no class is in both.
+    Both have labels (`check_labels`). Raises GanevalError where no class is in both.
     """
-    if not isinstance(real, Features) or real.labels is None or fake.labels is None:
-        lacking = "samples" if fake.labels is None else "reference"
-        raise GanevalError(f"--by-class: the {lacking} have no labels; put each class in a folder of its own")
+    assert isinstance(real, Features)
     theirs, ours = _class_rows(real), _class_rows(fake)
     if not theirs.keys() & ours.keys():
         raise GanevalError(
@@ -37,7 +48,7 @@ def score_classes(
         )
     learnt = {} if train is None or train.labels is None else _class_rows(train)
     scores = {}
-    for name in sorted(theirs.keys() & ours.keys(), key=lambda name: (len(name), name)):
+    for name in sorted(theirs.keys() & ours.keys(), key=_natural):
         a, b = fake[ours[name]], real[theirs[name]]
         part = train[learnt[name]] if train is not None and name in learnt else None
         fit = {k: options for k, options in todo.wanted.items() if part is not None or not _reads(k, train)}
@@ -64,9 +75,19 @@ def _class_rows(features: Features) -> dict[str, torch.Tensor]:
     }
 
 
-def small_classes(by_class: dict[str, ClassScores]) -> list[str]:
-    """A warning that names the classes under MIN_CLASS, or nothing."""
+def class_warnings(by_class: dict[str, ClassScores], fake: Features, real: Features) -> Iterator[str]:
+    """What the scores of classes leave out, and which of them say little; nothing where no class was scored apart."""
+    if not by_class:
+        return
+    theirs, ours = _class_rows(real).keys(), _class_rows(fake).keys()
+    for names, one, other in ((theirs - ours, "reference", "samples"), (ours - theirs, "samples", "reference")):
+        if names:
+            listed = ", ".join(sorted(names, key=_natural))
+            yield f"classes of the {one} that the {other} lack, and the mean over classes leaves out: {listed}"
     small = [name for name, scores in by_class.items() if min(scores.n_fake, scores.n_real) < MIN_CLASS]
-    if not small:
-        return []
-    return [f"classes with under {MIN_CLASS} images, whose metrics are mostly noise: {', '.join(small)}"]
+    if small:
+        yield f"classes with under {MIN_CLASS} images, whose metrics are mostly noise: {', '.join(small)}"
+
+
+def _natural(name: str) -> tuple[int, str]:
+    return len(name), name

@@ -33,6 +33,8 @@ PENALTY_WEIGHT = 0.1
 KEPT_DIGITS = range(6)
 LATENTS_PER_DIGIT = 10
 SETS = ("honest", "collapsed", "copied")
+MARK = ".ganeval-demo"
+"""A file that says whose the folder is."""
 
 
 def demo(folder: Path, *, seed: int = 0, progress: bool = False) -> str:
@@ -40,8 +42,11 @@ def demo(folder: Path, *, seed: int = 0, progress: bool = False) -> str:
 
     Raises GanevalError where `folder` holds anything else, so that no user's file is touched.
     """
-    if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - set(SETS)):
+    if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {*SETS, MARK}
+                            or (any(folder.iterdir()) and not (folder / MARK).exists())):  # fmt: skip
         raise GanevalError(f"{folder} exists and is not an earlier demo's; choose another folder with -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
     began = time.perf_counter()
     pixels, labels = _digits("digits:train")
     generator = train(pixels, labels, seed, progress)

@@ -52,7 +52,7 @@ def plan(
     Raises GanevalError where a metric that was asked for by name can't run, or has no such option.
     """
     load_plugins()
-    asked = None if requests is None else dict(_parsed(requests))
+    asked = requested(requests)
     wanted, skipped = {}, {}
     for name in METRICS if asked is None else asked:
         metric = METRICS[name]
@@ -70,6 +70,21 @@ def plan(
             options["seed"] = seed
         wanted[name] = options
     return Plan(wanted, skipped, asked is not None)
+
+
+def requested(requests: Requests) -> dict[str, Mapping[str, Any]] | None:
+    """{metric: the options that were given}, None for all that apply; costs nothing, so that a typo is found at once.
+
+    Raises GanevalError for an unknown metric, an option that it does not have, and one named twice with two options.
+    """
+    if requests is None:
+        return None
+    asked: dict[str, Mapping[str, Any]] = {}
+    for name, options in _parsed(requests):
+        METRICS[name].options(dict(options))
+        if asked.setdefault(name, options) != options:
+            raise GanevalError(f"{name} is named twice, with different options; a table has one row for it")
+    return asked
 
 
 def _parsed(requests: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -143,7 +158,8 @@ def run(
     keys = {
         name: caches.key_of(key, name, options, caches.metrics_version(), str(device))
         for name, options in plan.wanted.items()
-        if (key := _key(METRICS[name], cache_key, train, train_key))
+        # Of a plugin's metric the cache can't tell when its code has changed.
+        if METRICS[name].built_in and (key := _key(METRICS[name], cache_key, train, train_key))
     }
 
     def family(names: list[str]) -> tuple[dict[str, tuple[Estimate, float]], dict[str, str]]:

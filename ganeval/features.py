@@ -68,7 +68,7 @@ def extract(
     # Ranks on other machines have caches of their own: all take what is saved, or none does.
     known = all(gather(saved is not None)) if shared else saved is not None
     if saved and known:
-        return saved
+        return _named_here(saved, dataset)
 
     def run(part: ImageSet) -> Features:
         where = pick_device(device)
@@ -78,6 +78,15 @@ def extract(
     if key and rank() == 0:
         caches.save_features(key, features)
     return features
+
+
+def _named_here(features: Features, images: ImageSet) -> Features:
+    """Saved features of these images: those that were left out are called what they are called now."""
+    survey = features.survey
+    if not survey or not survey.skipped:
+        return features
+    left_out = sorted(set(range(len(images))) - set(survey.indices.tolist()))
+    return replace(features, survey=replace(survey, skipped=tuple(map(images.name, left_out))))
 
 
 def _of_all_ranks(images: ImageSet, batch_size: int, run: Callable[[ImageSet], Features]) -> Features:

@@ -20,16 +20,26 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganeval"
 
 
+def offline() -> bool:
+    """Whether GANEVAL_OFFLINE forbids the network."""
+    return os.environ.get("GANEVAL_OFFLINE", "") not in ("", "0")
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Opens a binary file that appears at `path` whole, when the block ends, or not at all.
 
     The bytes go to a temporary file in the same folder, are synced, and are renamed over `path`,
-    so a reader, a second writer, Ctrl-C, kill -9 or a full disk never meets half a file.
+    so a reader, a second writer, Ctrl-C, kill -9 or a full disk never meets half a file. A link stays a link, to a new
+    file; a device or a pipe, such as /dev/stdout, is written to as it is.
 
     Raises OSError as the system gives it (no space, no permission).
     """
-    path = Path(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
@@ -57,7 +67,25 @@ def result_file(path: str | Path) -> Iterator[BinaryIO]:
         with atomic_write(path) as file:
             yield file
     except OSError as error:
-        raise GanevalError(f"could not write {path}: {error.strerror}; choose another place") from error
+        raise _unwritable(path, error) from error
+
+
+def check_place(path: Path | None) -> None:
+    """Raises GanevalError where a result can't be written to `path`: before hours of work, not after them."""
+    if path is None or (path.exists() and not path.is_file() and not path.is_dir()):
+        return
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        folder = Path(os.path.realpath(path)).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str | Path, error: OSError) -> GanevalError:
+    return GanevalError(f"could not write {path}: {error.strerror}; choose another place")
 
 
 def write_result(path: str | Path, content: bytes) -> None:

@@ -151,6 +151,8 @@ def run_extractor(
     if not kept:
         problem = reader.readings[0].problem
         raise GanevalError(f"none of the {len(images)} images in {images.source} can be read; {problem}")
+    if len({found[0].shape[1:] for found in columns}) > 1:
+        raise _several_sizes(extractor.name)
     pooled, *logits = map(torch.cat, zip(*columns, strict=True))
     return Features(
         pooled,
@@ -197,11 +199,15 @@ def _network_inputs(batch: _Batch, resize: Callable[[Tensor], list[Tensor]], nam
         for i, row in zip(members, resized, strict=True):
             inputs[i] = row
     if len({row.shape for row in inputs}) > 1:
-        raise GanevalError(
-            f"the images have several sizes and the extractor {name} does not resize; "
-            "give images of one size, or an extractor with a resize method"
-        )
+        raise _several_sizes(name)
     return torch.stack(inputs)
+
+
+def _several_sizes(name: str) -> GanevalError:
+    return GanevalError(
+        f"the images have several sizes and the extractor {name} does not resize; "
+        "give images of one size, or an extractor with a resize method"
+    )
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -24,13 +24,22 @@ def judge_collapse(
     if not (settings.metrics is None if settings.collapse is None else settings.collapse):
         return None, {}
     try:
-        if isinstance(real, Moments):
-            raise GanevalError("it needs the reference's images; a statistics file holds moments alone")
-        return collapse_test(fake, real, seed=settings.seed), {}
+        if isinstance(real, Moments) and real.features and not settings.collapse:
+            why = f"`ganeval collapse` judges it by the {len(real.features):,} features that the statistics file keeps"
+            return None, {"collapse": why}
+        return collapse_test(fake, None if real is None else _rows(real), seed=settings.seed), {}
     except GanevalError as error:
         if settings.collapse:
             raise GanevalError(f"collapse can't be judged: {error}") from None
         return None, {"collapse": str(error)}
+
+
+def _rows(real: Features | Moments) -> Features:
+    if isinstance(real, Moments):
+        if real.features is None:
+            raise GanevalError("it needs the reference's images; a statistics file holds moments alone")
+        return real.features
+    return real
 
 
 @true_fp32()
@@ -42,10 +51,8 @@ def judge_copying(
         return None, {}
     if real is None:
         return None, {"memorisation": "real images that the model was not trained on are needed: give them with --ref"}
-    if isinstance(real, Moments):
-        return None, {"memorisation": "it needs the reference's images; a statistics file holds moments alone"}
     try:
-        fake, real, learnt = (_on(features, device) for features in (fake, real, train.features))
+        fake, real, learnt = (_on(features, device) for features in (fake, _rows(real), train.features))
         mirrored = None if train.mirrored is None else _on(train.mirrored, device)
         return memorisation_test(fake, real, learnt, mirrored=mirrored, seed=settings.seed), {}
     except GanevalError as error:

@@ -5,9 +5,11 @@ The file may keep the features too, as `features`, float32 (n, D); they are read
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -33,13 +35,25 @@ ALIGNED = 64
 
 def is_statistics(source: object) -> bool:
     """True where `source` is the path of an .npz that holds mu and sigma."""
-    if not isinstance(source, str | Path) or Path(source).suffix.lower() != ".npz":
-        return False
+    return isinstance(source, str | Path) and {"mu.npy", "sigma.npy"} <= _members(source)
+
+
+def holds_images(source: str | Path) -> bool:
+    """Whether there are images beside the statistics, as in guided-diffusion's files of reference batches.
+
+    Their mu and sigma are of a whole data set, in the features of the first FID, and their images some of it.
+    """
+    return "arr_0.npy" in _members(source)
+
+
+def _members(source: str | Path) -> set[str]:
+    if Path(source).suffix.lower() != ".npz":
+        return set()
     try:
-        with zipfile.ZipFile(source) as file:
-            return {"mu.npy", "sigma.npy"} <= set(file.namelist())
+        with zipfile.ZipFile(os.path.expanduser(source)) as file:
+            return set(file.namelist())
     except (OSError, zipfile.BadZipFile):
-        return False
+        return set()
 
 
 def save_statistics(path: str | Path, moments: Moments) -> None:
@@ -126,11 +140,12 @@ def load_statistics(path: str | Path) -> tuple[Moments, str]:
 
     Raises GanevalError for arrays that are not a mean (D,) and a finite symmetric covariance (D, D).
     """
+    path = os.path.expanduser(path)
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             mean, cov = file["mu"].astype(np.float64), file["sigma"].astype(np.float64)
             facts = {name: file[name].item() for name in FACTS if name in file}
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise GanevalError(f"can't read the statistics in {path} ({error}); make them again") from None
     if mean.ndim != 1 or cov.shape != (len(mean), len(mean)):
         raise GanevalError(

@@ -61,6 +61,11 @@ class Metric:
     def fn(self) -> Callable[..., Any]:
         return resolve(self.target)
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it is of `ganeval.metrics`, and not of a plugin."""
+        return self.fn.__module__.startswith("ganeval.metrics.")
+
     def options(self, given: dict[str, Any]) -> dict[str, Any]:
         """Every option of the metric, the given ones in place of the defaults.
 
@@ -72,6 +77,8 @@ class Metric:
             if key not in options:
                 raise unknown(f"option of {self.name}", key, options)
             options[key] = _like(options[key], value, f"option {key} of {self.name}")
+        if not 0 <= options.get("seed", 0) < 2**32:
+            raise GanevalError(f"seed={options['seed']} of {self.name}; give a number from 0 to {2**32 - 1}")
         return options
 
 

@@ -13,11 +13,11 @@ import torch
 import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
-from ganeval.classes import score_classes, small_classes
+from ganeval.classes import check_labels, class_warnings, score_classes
 from ganeval.devices import pick_device
 from ganeval.distributed import gather, rank
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, Scored, plan, run
+from ganeval.evaluate import Plan, Requests, Scored, plan, requested, run
 from ganeval.extractors.mirrored import Mirrored
 from ganeval.images import ImageSet, Source
 from ganeval.judging import judge_collapse, judge_copying, known_estimates
@@ -76,8 +76,10 @@ def score(
     Raises GanevalError for input that can't be used, UnobtainableError for weights or data that are not here.
     """
     settings = Settings(
-        extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        by_class, skip_bad, cache, data_root, progress, collapse, gallery, distributed, paranoid, mirror,
+        extractor=extractor, metrics=metrics, weights=weights, n=n, seed=seed, batch_size=batch_size, device=device,
+        precision=precision, workers=workers, by_class=by_class, skip_bad=skip_bad, cache=cache, data_root=data_root,
+        progress=progress, collapse=collapse, gallery=gallery, distributed=distributed, paranoid=paranoid,
+        mirror=mirror,
     )  # fmt: skip
     if not distributed:
         return score_each([samples], reference, settings, train)[0]
@@ -95,8 +97,11 @@ def score_each(
 ) -> list[ScoreReport]:  # fmt: skip
     """One report for each set of samples; the reference and the training set are read once."""
     device = pick_device(settings.device)
+    requested(settings.metrics)
     fakes = [open_side(source, settings) for source in samples]
     real = None if reference is None else open_side(reference, settings, may_be_statistics=True)
+    if settings.by_class:
+        check_labels(fakes, real)
     net, reason = choose_extractor(settings, fakes[0], real)
     real_images = real
     if real:
@@ -168,11 +173,11 @@ def _report(
         scored,
         {**todo.skipped, **failed, **unjudged, **unseen},
         [
-            *advise(features, data, scored, verified=info.verified or net is None, train=learnt),
+            *advise(features, data, scored, info.title, verified=info.verified or net is None, train=learnt),
             *fake.notes,
             *(real.notes if real else ()),
             *(train.notes if train else ()),
-            *small_classes(by_class),
+            *(class_warnings(by_class, features, data) if isinstance(data, Features) else ()),
         ],
         settings.seed,
         environment(device),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ganeval.errors import GanevalError
+
 if TYPE_CHECKING:
     from ganeval.evaluate import Requests
     from ganeval.types import Extractor
@@ -36,3 +38,7 @@ class Settings:
     distributed: bool = False
     paranoid: bool = False
     mirror: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise GanevalError(f"seed={self.seed}; give a number from 0 to {2**32 - 1}")

@@ -13,7 +13,7 @@ from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.features import extract
 from ganeval.images import ImageSet, Source, open_images
-from ganeval.reference import is_statistics, load_statistics
+from ganeval.reference import holds_images, is_statistics, load_statistics
 from ganeval.settings import Settings
 from ganeval.types import Extractor, Features, Moments
 
@@ -59,6 +59,8 @@ class Side:
 
 def open_side(source: Source | Features, settings: Settings, *, may_be_statistics: bool = False) -> Side:
     if isinstance(source, Features):
+        if settings.n is not None:
+            source = source[torch.tensor(_drawn(len(source), "features", settings.n, settings.seed))]
         return Side(SetInfo("features", len(source), None), source)
     if may_be_statistics and is_statistics(source):
         moments, sha256 = load_statistics(source)  # type: ignore[arg-type]
@@ -69,7 +71,14 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
         notes: tuple[str, ...] = ()
         if moments.fingerprint is None:
             notes = (f"{source} does not say how its features were made: compare only if by this very extractor",)
-        return Side(SetInfo(str(source), moments.n, sha256), moments, notes, moments.extractor)
+        extractor = moments.extractor
+        if holds_images(source):  # type: ignore[arg-type]
+            extractor = extractor or "inception"
+            notes += (
+                f"{source} holds images too, which are not read: its statistics are those of a larger set; for metrics "
+                "that need images save arr_0 as a file of its own",
+            )
+        return Side(SetInfo(str(source), moments.n, sha256), moments, notes, extractor)
     images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
     if settings.n is not None:
         images = images.subset(_drawn(len(images), images.source, settings.n, settings.seed))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
+from ganeval.advice import left_out
 from ganeval.distributed import share
 from ganeval.errors import GanevalError
 from ganeval.features import full_fingerprint
@@ -13,6 +19,8 @@ from ganeval.reference import write_statistics
 from ganeval.settings import Settings
 from ganeval.sides import SetInfo, Side, choose_extractor, extract_side
 from ganeval.types import Moments
+
+log = logging.getLogger(__name__)
 
 PART = 4096
 """Images whose features `make_reference` holds at a time, and what it deals to ranks: whole, so that their number moves
@@ -29,6 +37,11 @@ def make_reference(
     keep_features: writes every row to the file too, in the order of the images' content within each part.
     Raises GanevalError for no image, one that can't be read, and features to be kept of ranks or with skipped images.
     """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise GanevalError(f"{path}: statistics are an .npz file; give a name that ends in .npz")
+    if isinstance(source, str | Path) and os.path.realpath(os.path.expanduser(source)) == os.path.realpath(path):
+        raise GanevalError(f"{path} holds the images themselves; write the statistics to another file")
     images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
     if keep_features and (settings.skip_bad or settings.distributed):
         raise GanevalError("features are kept by one process, of images that can all be read: "
@@ -42,10 +55,15 @@ def make_reference(
     assert net is not None, "images always need one"
     parts = side.parts(PART)
     alone = replace(settings, distributed=False)
-    features = (
-        extract_side(part, net, alone, f"reference {i}/{len(parts)}").features.pooled for i, part in enumerate(parts, 1)
-    )
+
+    def features() -> Iterator[Tensor]:
+        for i, part in enumerate(parts, 1):
+            found = extract_side(part, net, alone, f"reference {i}/{len(parts)}").features
+            if found.survey and found.survey.skipped:
+                log.warning("%s", left_out(found.survey, "image(s)"))
+            yield found.pooled
+
     return write_statistics(
-        path, features, full_fingerprint(net, settings.precision), net.name,
+        path, features(), full_fingerprint(net, settings.precision), net.name,
         keep=len(images) if keep_features else None, shared=settings.distributed,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import click
 
+from ganeval.distributed import started
 from ganeval.errors import GanevalError
 from ganeval.registry import COMMANDS, load_plugins, resolve
 
@@ -44,7 +45,7 @@ class Program(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted; nothing was written", err=True)
+            click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
         except OSError as error:
             # The interpreter's last flush would fail again, with a traceback.
@@ -76,7 +77,7 @@ def complain(kind: str, message: str) -> None:
 
     Of several processes that share the work the first speaks for all.
     """
-    if os.environ.get("RANK", "0") != "0":
+    if started() and os.environ["RANK"] != "0":
         return
     colour = None if os.environ.get("NO_COLOR") else {"error": "red", "warning": "yellow"}[kind]
     click.echo(f"{click.style(kind, fg=colour)}: {message}", err=True)

@@ -22,7 +22,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from ganeval.errors import GanevalError, UnobtainableError, unknown
-from ganeval.files import atomic_write, cache_dir, sha256_file
+from ganeval.files import atomic_write, cache_dir, offline, sha256_file
 
 TIMEOUT = 30
 CHUNK = 1 << 20
@@ -153,7 +153,7 @@ def choose(weights: Published, given: Path | None) -> tuple[Path, str]:
 
 def _download(weights: Published) -> Path:
     target = own_folder() / weights.files[0]
-    if os.environ.get("GANEVAL_OFFLINE", "") not in ("", "0"):
+    if offline():
         raise _unobtainable(weights, "GANEVAL_OFFLINE is set")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

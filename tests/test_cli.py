@@ -65,7 +65,7 @@ def test_the_table_goes_to_stdout_and_fits(sets: Path) -> None:
     for title in ("FD, debiased", "KID", "Precision", "1-NN accuracy", "EMD"):
         assert title in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
-    assert "warning: FID can't be trusted at n = 60" not in done.stdout
+    assert "warning: FD can't be trusted at n = 60" not in done.stdout
     assert "warning" in done.stderr
 
 

@@ -150,7 +150,7 @@ def test_inception_from_a_file_is_not_called_fid(tmp_path: Path) -> None:
     torch.save(network().state_dict(), path)
     report = ganeval.score(IMAGES, IMAGES.flip(3), extractor="inception", weights=path, metrics=["fid"])
     assert "FD" in report.to_text()
-    assert "FID" not in report.to_text().replace("FID can't", "")
+    assert "FID" not in report.to_text()
     assert any("not comparable with published" in warning for warning in report.warnings)
     assert report.extractor.dim == 2048
 

@@ -154,7 +154,7 @@ def test_by_class(tmp_path: Path) -> None:
     assert "by_class" in report.to_dict()
     assert set(report.to_frame()["class"]) == {"", "a", "b"}
     assert "mean" in report.to_text()
-    with pytest.raises(GanevalError, match="the reference have no labels"):
+    with pytest.raises(GanevalError, match="array has no labels"):
         score(fake, REAL, by_class=True)
     with pytest.raises(GanevalError, match="no class is in both"):
         score(fake, save(tmp_path / "other", REAL, [f"{'xy'[i % 2]}/{i}.png" for i in range(120)]), by_class=True)
@@ -169,7 +169,7 @@ def warned(report: ganeval.ScoreReport, *words: str) -> bool:
 
 def test_warnings_about_sample_size() -> None:
     report = score(FAKE[:20], REAL[:30])
-    assert warned(report, "FID can't be trusted at n = 20", "32 features", "kid")
+    assert warned(report, "FD can't be trusted at n = 20", "32 features", "KID")
     assert warned(report, "unequal n", "20 samples against 30")
     small = ganeval.score(FAKE, REAL, extractor="pixels:27")
     assert warned(small, "needs at least 2187")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ganeval.cli.options import SEED
 from ganeval.errors import GanevalError
 from ganeval.terminal import INTERRUPTED
 from ganeval_baselines.cluster import BACKENDS
@@ -19,7 +20,7 @@ DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set
 @click.command()
 @click.argument("model")
 @click.option("--data", required=True, help="ring8, grid25, digits, mnist, ..., a folder or zip of images.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Default: runs/DATA/MODEL-seedSEED")
 @click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that the discriminator sees.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Changes the model's recipe. Repeatable.")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.cli.options import draw_options, settings_options
-from ganeval.cli.output import json_of, publish
+from ganeval.cli.output import complain_of, json_of, publish
 from ganeval.errors import GanevalError
+from ganeval.files import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ def collapse(
     """
     if picture and picture.suffix.lower() != ".png":
         raise GanevalError(f"--picture {picture}: the picture is a PNG file; give a name that ends in .png")
+    check_place(picture)
     from ganeval.scoring import score_each
 
     settings = replace(settings, metrics={}, n=n, seed=seed, collapse=True, gallery=picture is not None)
@@ -62,6 +64,8 @@ def collapse(
         from ganeval.report.contact import collapse_picture
 
         publish(collapse_picture(reports), picture)
+    if not quiet:
+        complain_of(reports)
     return exit_status(reports) if fail_on_collapse else 0
 
 

@@ -42,6 +42,7 @@ def compare(
     ganeval compare ./a ./b --ref ./real
     ganeval compare ./a ./b --ref mnist:test --metric kid --metric coverage
     """
+    form = form_of(form, output)
     from ganeval.comparison import compare_sets
 
     settings = replace(settings, metrics=metrics or None, n=n, seed=seed)
@@ -50,6 +51,6 @@ def compare(
         "table": report.to_text, "json": lambda: json_of([report.to_dict()]), "csv": report.to_csv,
         "md": report.to_markdown, "tex": report.to_latex,
     }  # fmt: skip
-    publish(forms[form or form_of(output, "table")](), output)
+    publish(forms[form](), output)
     for warning in [] if quiet else report.warnings:
         complain("warning", warning)

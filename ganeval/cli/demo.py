@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ganeval.cli.options import QUIET
+from ganeval.cli.options import QUIET, SEED
 
 
 @click.command()
@@ -20,7 +20,7 @@ from ganeval.cli.options import QUIET
     metavar="FOLDER",
     help="Where the sample folders go.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="For the training and the scores.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="For the training and the scores.")
 @QUIET
 def demo(output: Path, seed: int, quiet: bool) -> None:
     """Make three sets of fake digits, good, collapsed and copied, and score them. About a minute, no network."""

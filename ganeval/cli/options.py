@@ -38,6 +38,7 @@ GPUS = click.option(
     metavar="N",
     help="Share the work among N processes, with a card each.",
 )
+SEED = click.IntRange(0, 2**32 - 1)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings.")
 
 
@@ -85,5 +86,5 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def draw_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --n and --seed."""
-    seed = click.option("--seed", type=int, default=0, show_default=True, help="For every random choice.")
+    seed = click.option("--seed", type=SEED, default=0, show_default=True, help="For every random choice.")
     return click.option("--n", type=int, help="Take a random N of each set.")(seed(command))

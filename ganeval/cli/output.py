@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-FORMATS = {".json": "json", ".csv": "csv", ".md": "md", ".tex": "tex"}
+from ganeval.errors import GanevalError
+from ganeval.files import check_place, write_result
+from ganeval.terminal import complain
+
+if TYPE_CHECKING:
+    from ganeval.report import ScoreReport
+
+FORMATS = {".json": "json", ".csv": "csv", ".md": "md", ".tex": "tex", ".txt": "table", "": "table"}
 
 
-def form_of(output: Path | None, default: str) -> str:
-    """The form that a file's ending asks for."""
-    return FORMATS.get(output.suffix.lower(), default) if output else default
+def form_of(form: str | None, output: Path | None) -> str:
+    """The form that was asked for, else that of the file's ending.
+
+    Raises GanevalError for an ending that says nothing, and where the file can't be written.
+    """
+    check_place(output)
+    if form or not output or (os.path.exists(output) and not os.path.isfile(output)):
+        return form or "table"
+    if output.suffix.lower() not in FORMATS:
+        page = "; a page is written by --html" if output.suffix.lower() in (".html", ".htm") else ""
+        known = ", ".join(filter(None, FORMATS))
+        raise GanevalError(f"-o {output}: which form? Endings are {known}{page}; or say --format")
+    return FORMATS[output.suffix.lower()]
 
 
 def json_of(documents: Sequence[dict[str, Any]]) -> str:
@@ -27,7 +45,14 @@ def publish(result: str | bytes, output: Path | None) -> None:
     if output is None:
         click.echo(result, nl=False)
         return
-    from ganeval.files import write_result
-
-    write_result(output, result.encode() if isinstance(result, str) else result)
+    # File names may hold bytes that are no text.
+    write_result(output, result.encode(errors="backslashreplace") if isinstance(result, str) else result)
     click.echo(f"wrote {output}", err=True)
+
+
+def complain_of(reports: Sequence[ScoreReport]) -> None:
+    """Prints the warnings of all reports."""
+    from ganeval.report.tables import once
+
+    for warning in once(reports, lambda report: report.warnings):
+        complain("warning", warning)

@@ -15,12 +15,13 @@ import click
 from ganeval import distributed
 from ganeval.cli.collapse import exit_status
 from ganeval.cli.options import FORMAT, GPUS, METRICS, OUTPUT, draw_options, settings_options
-from ganeval.cli.output import form_of, json_of, publish
+from ganeval.cli.output import complain_of, form_of, json_of, publish
 from ganeval.errors import GanevalError
-from ganeval.terminal import complain
+from ganeval.files import check_place
+from ganeval.registry import get_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ganeval.report import ScoreReport
     from ganeval.settings import Settings
@@ -59,7 +60,9 @@ def score(
     ganeval score ./samples --ref stats.npz --metric fid --fail-if 'fid>20'
     ganeval score ./samples --ref ./real --html report.html
     """
-    parsed = [_gate(text) for text in gates]
+    parsed = [_gate(text, metrics) for text in gates]
+    form = form_of(form, output)
+    check_place(html)
     if mirror and not train:
         raise GanevalError("--mirror is for copies of training images: name them with --train")
     if gpus > 1 and not distributed.started():
@@ -80,25 +83,14 @@ def score(
     reports = score_each(samples, reference, settings, train)
     if not reports:
         return 0  # another rank has them
-    publish(_render(reports, form or form_of(output, "table")), output)
+    publish(_render(reports, form), output)
     if html:
         from ganeval.report.html import page
 
         publish(page(reports, shlex.join(["ganeval", *sys.argv[1:]])), html)
-    for warning in [] if quiet else _warnings(reports):
-        complain("warning", warning)
+    if not quiet:
+        complain_of(reports)
     return _failed(parsed, reports) or (exit_status(reports) if fail_on_collapse else 0)
-
-
-def _warnings(reports: Sequence[ScoreReport]) -> Iterator[str]:
-    """Each warning once, after the samples that it concerns where these are not all."""
-    concerned: dict[str, dict[str, None]] = {}
-    for report in reports:
-        for warning in report.warnings:
-            concerned.setdefault(warning, {})[report.samples.source] = None
-    everywhere = len({report.samples.source for report in reports})
-    for warning, sources in concerned.items():
-        yield warning if len(sources) == everywhere else f"{', '.join(sources)}: {warning}"
 
 
 def _render(reports: Sequence[ScoreReport], form: str) -> str:
@@ -114,18 +106,21 @@ def _render(reports: Sequence[ScoreReport], form: str) -> str:
 _COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
-def _gate(text: str) -> tuple[str, str, float]:
-    """Reads 'fid>20' as ("fid", ">", 20.0)."""
+def _gate(text: str, metrics: Sequence[str]) -> tuple[str, str, float]:
+    """Reads 'fid>20' as ("fid", ">", 20.0); it must be one of the metrics, where these are named."""
     match = re.fullmatch(r"\s*([\w-]+)\s*(>=|<=|>|<)\s*(\S+)\s*", text)
     try:
         if match is None:
             raise ValueError
         bound = float(match[3])
+        if bound != bound:
+            raise ValueError
     except ValueError:
         raise GanevalError(f"--fail-if {text!r}: write a metric, one of > >= < <=, and a number: 'fid>20'") from None
-    from ganeval.registry import get_metric
-
-    return get_metric(match[1]).name, match[2], bound
+    name = get_metric(match[1]).name
+    if metrics and name not in {get_metric(metric.partition(":")[0]).name for metric in metrics}:
+        raise GanevalError(f"--fail-if {text!r}: {name} is not among the metrics; add --metric {name}")
+    return name, match[2], bound
 
 
 def _failed(gates: list[tuple[str, str, float]], reports: Sequence[ScoreReport]) -> int:

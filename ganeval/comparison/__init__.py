@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ganeval.advice import of_images, unlike
 from ganeval.comparison import influence as closed
 from ganeval.comparison import transport
 from ganeval.comparison.differences import Difference, difference, holm, nearer
@@ -18,7 +19,7 @@ from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.report import Compared, ComparisonReport
 from ganeval.devices import for_metrics, pick_device, true_fp32
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, plan, tried, values
+from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
 from ganeval.images import ImageSet, Source
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
@@ -92,8 +93,9 @@ def compare(
     or a metric asked for by name that can't be compared; UnobtainableError for weights or data that are not here.
     """
     settings = Settings(
-        extractor, metrics, weights, n, seed, batch_size, device, precision, workers, False, skip_bad, cache,
-        data_root, progress, paranoid=paranoid,
+        extractor=extractor, metrics=metrics, weights=weights, n=n, seed=seed, batch_size=batch_size, device=device,
+        precision=precision, workers=workers, skip_bad=skip_bad, cache=cache, data_root=data_root, progress=progress,
+        paranoid=paranoid,
     )  # fmt: skip
     return compare_sets(a, b, reference, settings, paired=paired, alpha=alpha)
 
@@ -107,6 +109,7 @@ def compare_sets(
         raise GanevalError(f"alpha={alpha} of compare; give a probability, such as 0.05")
     began = time.perf_counter()
     device = pick_device(settings.device)
+    requested(settings.metrics)
     one, two = open_side(a, settings), open_side(b, settings)
     real = open_side(reference, settings, may_be_statistics=True)
     net, reason = choose_extractor(settings, one if isinstance(one.data, ImageSet) else two, real)
@@ -168,12 +171,15 @@ def _check(a: Side, b: Side, real: Side) -> None:
         raise GanevalError("A and B are the same images: every difference is exactly 0; give two sets")
 
 
-def _warnings(a: Side, b: Side, real: Side) -> list[str]:
-    return [
-        f"{name} is the reference itself: its numbers are those of copies"
-        for name, side in (("A", a), ("B", b))
-        if side.info.sha256 and side.info.sha256 == real.info.sha256
-    ]
+def _warnings(a: Side, b: Side, real: Side) -> Iterator[str]:
+    data = real.data if isinstance(real.data, Features) else None
+    for name, side in (("A", a), ("B", b)):
+        if side.info.sha256 and side.info.sha256 == real.info.sha256:
+            yield f"{name} is the reference itself: its numbers are those of copies"
+        else:
+            yield from (f"{name}: {warning}" for warning in of_images(side.features, data))
+    if a.features.survey and b.features.survey:
+        yield from unlike(a.features.survey, b.features.survey, ("the images of A", "those of B"))
 
 
 def _differences(

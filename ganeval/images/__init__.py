@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -118,7 +119,9 @@ def open_images(
         return arrays.from_memory(source)
     if not isinstance(source, str | Path):
         raise GanevalError(f"can't take images from a {type(source).__name__}; give a path, a tensor or an array")
-    path = Path(source).expanduser()
+    if not str(source).strip():
+        raise GanevalError("an empty path names no images; is a variable unset?")
+    path = Path(os.path.expanduser(source))
     memo = Memo(path, stamp_of(path), cache, paranoid)
     if path.is_dir():
         return folders.open_folder(path, str(source), memo)

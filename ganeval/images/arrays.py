@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,10 @@ def from_memory(images: Tensor | np.ndarray) -> ImageSet:
     if isinstance(images, Tensor):
         if images.ndim != 4 or images.shape[1] not in (1, 3, 4):
             raise GanevalError(f"a tensor of images must be (N, 3, H, W), got {tuple(images.shape)}")
-        return from_array(images.detach().cpu().permute(0, 2, 3, 1).numpy(), "tensor")
+        images = images.detach().cpu()
+        # numpy has no bfloat16.
+        images = images.float() if images.dtype == torch.bfloat16 else images
+        return from_array(images.permute(0, 2, 3, 1).numpy(), "tensor")
     return from_array(images, "array")
 
 
@@ -128,6 +132,8 @@ def open_npy(path: Path, source: str, memo: Memo) -> ImageSet:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise _unreadable(source, error) from None
+    if not isinstance(array, np.ndarray):
+        raise GanevalError(f"{source} is an .npz by its content; rename it")
     return from_array(array, source, memo=memo)
 
 
@@ -135,15 +141,17 @@ def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
     """An .npz of images: `arr_0` (N, H, W, C) and perhaps labels `arr_1` (N,), as guided-diffusion writes it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy") for name in archive.namelist()}
-            if {"mu", "sigma"} <= names:
-                raise GanevalError(f"{source} holds statistics, not images; give it as --ref")
+            members = archive.namelist()
+            names = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
+            if {"mu", "sigma"} <= set(names) and "arr_0" not in names:
+                raise GanevalError(f"{source} holds statistics, not images, which only a reference (--ref) can be")
             if "arr_0" not in names and len(names) != 1:
-                raise GanevalError(f"{source} holds {', '.join(sorted(names)) or 'nothing'}; the images must be arr_0")
-            first = "arr_0" if "arr_0" in names else next(iter(names))
+                found = ", ".join(sorted(name.removesuffix(".npy") for name in members)) or "nothing"
+                raise GanevalError(f"{source} holds {found}; the images must be arr_0")
+            first = "arr_0" if "arr_0" in names else names[0]
             images = mapped_member(path, archive, first)
             labels = mapped_member(path, archive, "arr_1") if "arr_1" in names else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, GanevalError):
             raise
         raise _unreadable(source, error) from None

@@ -18,6 +18,7 @@ numbers agree with theirs; the one exception is 16-bit grey, which Pillow clips 
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from typing import BinaryIO
@@ -30,6 +31,8 @@ from ganeval.errors import BadImageError
 from ganeval.images import Image
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, NotImplementedError, struct.error, MemoryError)
+"""What Pillow's readers raise for broken files."""
 _ORIENTATION = 0x0112
 _GREY_16 = {"I;16", "I;16B", "I;16L", "I;16N", "I"}
 _REFUSED = {"F": "floating point", "LAB": "LAB colour"}
@@ -47,7 +50,7 @@ def decode(stream: BinaryIO, name: str) -> Image:
         found = "it unpacks to more pixels than Pillow's limit (a decompression bomb?)"
     except PIL.UnidentifiedImageError:
         found = "it is not an image that Pillow knows"
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError) as error:
+    except FAULTS as error:
         found = f"{error or type(error).__name__}"
     raise BadImageError(f"can't read the image {name}: {found}; remove it, or pass --skip-bad")
 
@@ -55,7 +58,7 @@ def decode(stream: BinaryIO, name: str) -> Image:
 def _convert(image: PIL.Image.Image) -> Image:
     treatments = []
     tile = getattr(image, "tile", None)
-    if tile and "16" in str(tile[0].args) and image.mode in ("RGB", "RGBA"):
+    if tile and re.search("RGB[AX]?;16", str(tile[0].args)):
         treatments.append("16-bit colour reduced to the high byte")
     image.load()
     mode, form = image.mode, image.format or "?"

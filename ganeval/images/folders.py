@@ -117,9 +117,12 @@ def open_folder(path: Path, source: str, memo: Memo) -> ImageSet:
 
 
 def _files_below(root: Path) -> Iterator[str]:
-    """Relative paths of all files, links followed, hidden ones left out; a loop of links ends."""
+    """Relative paths of all files, links followed, hidden ones left out; a loop of links ends.
+
+    Raises GanevalError for a folder that can't be read.
+    """
     seen: set[tuple[int, int]] = set()
-    for folder, below, files in os.walk(root, followlinks=True):
+    for folder, below, files in os.walk(root, onerror=_closed, followlinks=True):
         facts = os.stat(folder)
         if (facts.st_dev, facts.st_ino) in seen:
             below.clear()
@@ -130,6 +133,11 @@ def _files_below(root: Path) -> Iterator[str]:
         for name in files:
             if not _hidden(name):
                 yield name if inside == os.curdir else os.path.join(inside, name)
+
+
+def _closed(error: OSError) -> None:
+    # A class folder that is left out moves every number.
+    raise GanevalError(f"can't open the folder {error.filename}: {error.strerror}; mend its permissions")
 
 
 def _hidden(name: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ganeval.datasets import DATASETS
 from ganeval.errors import GanevalError, UnobtainableError, unknown
+from ganeval.files import offline
 from ganeval.images import ImageSet
 from ganeval.images.arrays import from_array
 
@@ -51,7 +52,7 @@ def fetch(name: str, data_root: str | Path | None) -> None:
         return
     if not root:
         raise GanevalError(f"where should {name} go? Say --data-root FOLDER, or set GANEVAL_DATA")
-    if os.environ.get("GANEVAL_OFFLINE"):
+    if offline():
         raise UnobtainableError(f"{name} is not fetched while GANEVAL_OFFLINE is set; its files are at {info.url}")
     try:
         for split in info.splits:

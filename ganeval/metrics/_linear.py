@@ -89,6 +89,8 @@ def linearise(x: Tensor, y: Tensor | Moments) -> Linear | None:
         return None
     a, b = moments(x), y if isinstance(y, Moments) else moments(y)
     varies = ~(_constant(a) & _constant(b) & ((a.mean - b.mean).abs() <= ROUNDING * a.mean.abs()))
+    if not bool(varies.any()):
+        return None
     if not bool(varies.all()):
         a, b = _columns(a, varies), _columns(b, varies)
         x, y = x[:, varies], y if isinstance(y, Moments) else y[:, varies]

@@ -13,7 +13,7 @@ from ganeval.report import figures
 from ganeval.report.evidence import closest, grid, missing_mode, near_pairs
 from ganeval.report.gallery import Gallery
 from ganeval.report.headlines import headlines
-from ganeval.report.tables import BEST, cells, conventions, minus, sharing, short, spoken, treated, wide
+from ganeval.report.tables import BEST, by_class, cells, conventions, minus, sharing, short, spoken, treated, wide
 
 if TYPE_CHECKING:
     from ganeval.evaluate import Scored
@@ -99,18 +99,9 @@ def _metric(report: ScoreReport, key: str, scored: Scored, across: Axis) -> dict
 
 def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]] | None:
     """The scores of each class apart."""
-    if not report.by_class:
-        return None
-    found = report.by_class.values()
-    names = [name for name in report.metrics if any(name in scores.metrics for scores in found)]
-    header = ["class", "n", "n ref", *(report.title(report.metrics[name].metric) for name in names)]
-    return header, [
-        [
-            name, f"{s.n_fake:,}", f"{s.n_real:,}",
-            *(minus(cells(s.metrics[m].estimate)[0]) if m in s.metrics else "–" for m in names),
-        ]
-        for name, s in report.by_class.items()
-    ]  # fmt: skip
+    for _, header, body in by_class([report]):
+        return header, [[minus(cell) for cell in row] for row in body]
+    return None
 
 
 def _protocol(report: ScoreReport) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,10 @@ def rows(report: ScoreReport) -> Iterator[tuple[str, ...]]:
 
 def wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
     """Header and rows for several reports: a row a sample set, a column a metric."""
-    first = reports[0]
-    names = [name for name in first.metrics if all(name in report.metrics for report in reports)]
-    header = ["samples", "n", *(first.title(first.metrics[name].metric) for name in names)]
+    titles = {name: report.title(line.metric) for report in reports for name, line in report.metrics.items()}
+    header = ["samples", "n", *titles.values()]
     body = [
-        [label, str(report.samples.n), *(cells(report[name])[0] for name in names)]
+        [label, str(report.samples.n), *(cells(report[m])[0] if m in report.metrics else "-" for m in titles)]
         for label, report in zip(short([r.samples.source for r in reports]), reports, strict=True)
     ]
     if any(report.collapse for report in reports):
@@ -87,15 +86,36 @@ def text(reports: Sequence[ScoreReport]) -> str:
     if first.train:
         context.append(("train", set_of(first.train.source, first.train.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
-    body = blocks(*wide(reports)) if others else [*table(HEADER, list(rows(first))), *_classes(first)]
+    body = list(blocks(*wide(reports)) if others else table(HEADER, list(rows(first))))
+    for title, header, classes in by_class(reports):
+        body += ["", *([title] if others else []), *blocks(header, classes)]
     notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
     notes += [] if others else [("memorised", copying_in_short(first.memorisation) if first.memorisation else "")]
     notes += [("precision", str(report.precision_effect)) for report in reports if report.precision_effect]
-    notes += [("options", conventions(first))]
-    notes += [("images", f"{side}: {treated(counts)}") for side, counts in first.treatments.items() if counts]
-    notes += [("left out", f"{', '.join(names)}: {reason}") for reason, names in sharing(first.skipped).items()]
+    notes += [("options", said) for said in once(reports, lambda report: [conventions(report)])]
+    notes += [("images", said) for said in once(reports, _treatments)]
+    notes += [("left out", said) for said in once(reports, _left_out)]
     lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def once(reports: Sequence[ScoreReport], lines: Callable[[ScoreReport], Iterable[str]]) -> Iterator[str]:
+    """The lines of all reports, each said once, after the samples that it concerns where these are not all."""
+    concerned: dict[str, dict[str, None]] = {}
+    for report in reports:
+        for line in lines(report):
+            concerned.setdefault(line, {})[report.samples.source] = None
+    everywhere = len({report.samples.source for report in reports})
+    for line, sources in concerned.items():
+        yield line if len(sources) == everywhere else f"{', '.join(sources)}: {line}"
+
+
+def _treatments(report: ScoreReport) -> Iterator[str]:
+    return (f"{side}: {treated(counts)}" for side, counts in report.treatments.items() if counts)
+
+
+def _left_out(report: ScoreReport) -> Iterator[str]:
+    return (f"{', '.join(names)}: {reason}" for reason, names in sharing(report.skipped).items())
 
 
 def conventions(report: ScoreReport) -> str:
@@ -125,10 +145,15 @@ def treated(counts: dict[str, int]) -> str:
     return "; ".join(f"{n:,} {what}" for what, n in counts.items())
 
 
-def _classes(report: ScoreReport) -> list[str]:
+def by_class(reports: Sequence[ScoreReport]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """The name of each set that was also scored by class, with header and rows of its table."""
+    for label, report in zip(short([r.samples.source for r in reports]), reports, strict=True):
+        if report.by_class:
+            yield f"{label}, by class", *_classes(report)
+
+
+def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]]:
     """A row a class, a column a metric; the mean over classes of the Fréchet distance is known as intra-FID."""
-    if not report.by_class:
-        return []
     scores = report.by_class
     names = [name for name in report.metrics if any(name in s.metrics for s in scores.values())]
     header = ["class", "n", "n ref", *(report.title(report.metrics[name].metric) for name in names)]
@@ -146,26 +171,33 @@ def _classes(report: ScoreReport) -> list[str]:
         values = [s.metrics[metric].estimate.value for s in scores.values() if metric in s.metrics]
         means.append(number(sum(values) / len(values)))
     body.append(["mean", "", "", *means])
-    return ["", *blocks(header, body)]
+    return header, body
 
 
-def _grid(reports: Sequence[ScoreReport]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    if len(reports) == 1:
-        return HEADER, list(rows(reports[0]))
-    header, body = wide(reports)
-    return header, list(body)
+def _grids(reports: Sequence[ScoreReport]) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:
+    """The table of all, and those of classes, whose first column is headed by the set's name."""
+    yield wide(reports) if len(reports) > 1 else (HEADER, list(rows(reports[0])))
+    for title, header, body in by_class(reports):
+        yield [title, *header[1:]], body
 
 
 def markdown(reports: Sequence[ScoreReport]) -> str:
-    """A Markdown table."""
-    header, body = _grid(reports)
+    """Markdown tables: one, and one for each set that was scored by class."""
+    return "\n".join(_markdown(*grid) for grid in _grids(reports))
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     rule = ["---", *["---:"] * (len(header) - 1)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *body])
+    lines = [[cell.replace("|", r"\|") for cell in row] for row in (header, *body)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [lines[0], rule, *lines[1:]])
 
 
 def latex(reports: Sequence[ScoreReport]) -> str:
-    """A LaTeX table for the booktabs package."""
-    header, body = _grid(reports)
+    """LaTeX tables for the booktabs package: one, and one for each set that was scored by class."""
+    return "\n".join(_latex(*grid) for grid in _grids(reports))
+
+
+def _latex(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     lines = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in [header, *body]]
     top = rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}"
     return "\n".join([top, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
@@ -173,7 +205,8 @@ def latex(reports: Sequence[ScoreReport]) -> str:
 
 def escaped(cell: str) -> str:
     """Text that LaTeX takes as it is."""
-    return "".join(rf"\{c}" if c in "%_&#$" else c for c in cell)
+    words = {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+    return "".join(words.get(c) or (rf"\{c}" if c in "%_&#${}" else c) for c in cell)
 
 
 def frame(report: ScoreReport) -> pd.DataFrame:
@@ -196,15 +229,22 @@ def frame(report: ScoreReport) -> pd.DataFrame:
 
 
 def frames(reports: Sequence[ScoreReport]) -> pd.DataFrame:
-    """One report: `frame`. Several: a row a sample set with each metric's value and standard error."""
+    """One report: `frame`. Several: a row a sample set with each metric's value and standard error.
+
+    The rows of each class follow those of their set, named in the column `class`.
+    """
     import pandas as pd
 
     if len(reports) == 1:
         return frame(reports[0])
     records = []
     for report in reports:
-        record: dict[str, Any] = {"samples": report.samples.source, "n": report.samples.n}
-        for name, scored in report.metrics.items():
-            record[name], record[f"{name}_std_error"] = scored.estimate.value, scored.estimate.std_error
-        records.append(record)
-    return pd.DataFrame.from_records(records)
+        groups = [("", report.samples.n, report.metrics)]
+        groups += [(name, scores.n_fake, scores.metrics) for name, scores in report.by_class.items()]
+        for group, n, metrics in groups:
+            record: dict[str, Any] = {"samples": report.samples.source, "class": group, "n": n}
+            for name, scored in metrics.items():
+                record[name], record[f"{name}_std_error"] = scored.estimate.value, scored.estimate.std_error
+            records.append(record)
+    lines = pd.DataFrame.from_records(records)
+    return lines if any(report.by_class for report in reports) else lines.drop(columns="class")

@@ -1,0 +1,331 @@
+"""What users type wrong, or have lying about: found before the work begins, said in one line, never passed over."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ganeval
+from ganeval import cache as caches
+from ganeval.errors import GanevalError
+from ganeval.evaluate import requested
+from ganeval.images import folders, open_images
+from ganeval.metrics import fid_debiased
+from ganeval.reference import holds_images, is_statistics
+from tests.test_cli import FAST, error, run
+from tests.test_scoring import FAKE, REAL, save
+
+
+class Untouched:
+    """An extractor that must not be asked for anything."""
+
+    name, fingerprint, weights_sha256, verified = "untouched", "untouched/v1", None, True
+
+    def to(self, device: torch.device) -> Untouched:
+        return self
+
+    def resize(self, pixels: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("the images were read")
+
+    __call__ = resize
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save(tmp_path / "real", REAL)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"metrics": ["fidd"]}, "did you mean 'fid'"),
+        ({"metrics": ["precision:kk=3"]}, "kk"),
+        ({"metrics": ["precision:k=3", "precision:k=5"]}, "named twice"),
+        ({"metrics": ["kid:seed=-1"]}, "seed=-1 of kid"),
+        ({"by_class": True}, "has no labels"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_what_was_asked_for_is_checked_before_any_image_is_read(options: dict[str, object], words: str) -> None:
+    with pytest.raises(GanevalError, match=words):
+        ganeval.score(FAKE, REAL, extractor=Untouched(), cache=False, **options)
+
+
+def test_compare_checks_it_too() -> None:
+    with pytest.raises(GanevalError, match="did you mean"):
+        ganeval.compare(FAKE, REAL[:100], REAL, extractor=Untouched(), cache=False, metrics=["fidd"])
+
+
+def test_the_same_request_twice_is_one() -> None:
+    assert requested(["precision:k=3", "precision:k=3"]) == {"precision": {"k": "3"}}
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_path_is_not_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(GanevalError, match="empty path"):
+        open_images(empty)
+
+
+def test_a_home_that_does_not_exist() -> None:
+    with pytest.raises(GanevalError, match="does not exist"):
+        open_images("~nobody-of-that-name/images")
+
+
+def test_a_folder_that_can_not_be_read_is_no_folder_less(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "inner").mkdir()
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("inner"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(folders.os, "scandir", closed)
+    with pytest.raises(GanevalError, match=r"can't open the folder .*inner: Permission denied"):
+        open_images(folder)
+
+
+def test_gates_and_places_are_checked_first(folder: Path, tmp_path: Path) -> None:
+    base = ["score", folder, "--ref", folder, "--extractor", "no_such_module:net"]
+    assert "not among the metrics" in error(*base, "--metric", "kid", "--fail-if", "fid>20")
+    assert "write a metric" in error(*base, "--fail-if", "kid>nan")
+    assert "--html" in error(*base, "-o", tmp_path / "report.html")
+    assert "which form" in error(*base, "-o", tmp_path / "scores.xlsx")
+    (tmp_path / "file").touch()
+    assert "could not write" in error(*base, "-o", tmp_path / "file" / "scores.csv")
+    assert "could not write" in error(*base, "--html", tmp_path)
+    assert "could not write" in error("collapse", folder, "--ref", folder, "--picture", tmp_path / "file" / "x.png")
+
+
+def test_seeds_out_of_range(folder: Path) -> None:
+    for command in (["score", folder], ["collapse", folder], ["compare", folder, folder, "--ref", folder], ["demo"]):
+        assert "--seed" in run(*command, "--seed", -1, code=2).stderr
+
+
+def test_a_result_may_go_to_a_pipe_or_through_a_link(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("old")
+    link = tmp_path / "link.csv"
+    link.symlink_to(kept)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for place in (link, pipe):
+        run("score", folder, *FAST, "--metric", "vendi", "--format", "csv", "-o", place)
+    assert link.is_symlink()
+    assert kept.read_text() == os.read(reader, 1 << 16).decode()
+    assert kept.read_text().startswith("metric,")
+    assert pipe.is_fifo()
+
+
+def test_statistics_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ends in .npz" in error("reference", folder, "-o", tmp_path / "real", *FAST)
+    images = tmp_path / "images.npz"
+    np.savez(images, REAL)
+    before = images.read_bytes()
+    assert "the images themselves" in error("reference", images, "-o", images, *FAST)
+    assert images.read_bytes() == before
+    run("reference", folder, "-o", tmp_path / "real.npz", "--extractor", "pixels:2", "--keep-features")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    report = ganeval.score(FAKE, "~/real.npz", extractor="pixels:2", metrics=["fid"])
+    assert report.reference
+    assert report.reference.n == len(REAL)
+    assert "only a reference" in error("score", folder, "--ref", folder, "--train", tmp_path / "real.npz", *FAST)
+
+
+def test_a_verdict_can_rest_on_kept_features(folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "real.npz"
+    run("reference", folder, "-o", kept, "--extractor", "classifier:digits", "--keep-features")
+    fakes = save(tmp_path / "fakes", FAKE)
+    assert "ganeval collapse" in ganeval.score(fakes, kept).skipped["collapse"]
+    assert "features" in run("score", fakes, "--ref", kept, "--fail-on-collapse").stdout
+
+
+def test_the_file_of_a_reference_batch_with_its_images(tmp_path: Path) -> None:
+    """As guided-diffusion's evaluation gives them: images as arr_0 beside mu and sigma of a whole data set."""
+    batch = tmp_path / "batch.npz"
+    rows = ganeval.extract(REAL, "pixels:2").pooled.double().numpy()
+    np.savez(batch, arr_0=REAL, mu=rows.mean(0), sigma=np.cov(rows.T))
+    assert is_statistics(batch)
+    assert holds_images(batch)
+    assert len(open_images(batch)) == len(REAL)
+    report = ganeval.score(FAKE, batch, extractor="pixels:2", metrics=["fid"])
+    assert any("images too, which are not read" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: zipfile.ZipFile(path, "w").writestr("a.png", b"x"), "a.png"),
+        (lambda path: path.write_bytes(flipped(path)), "can't read"),
+    ],
+)
+def test_damaged_npz(tmp_path: Path, damage: Callable[[Path], object], words: str) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, RANDOM.randint(0, 255, (50, 8, 8, 3), dtype=np.uint8))
+    damage(path)
+    with pytest.raises(GanevalError, match=words):
+        open_images(path)
+
+
+RANDOM = np.random.RandomState(3)
+
+
+def flipped(path: Path) -> bytes:
+    content = bytearray(path.read_bytes())
+    for i in range(300, 400):
+        content[i] ^= 0xFF
+    return bytes(content)
+
+
+def test_an_npz_that_is_called_npy(tmp_path: Path) -> None:
+    with open(tmp_path / "x.npy", "wb") as file:
+        np.savez(file, REAL)
+    with pytest.raises(GanevalError, match="rename it"):
+        open_images(tmp_path / "x.npy")
+
+
+def test_images_in_bfloat16() -> None:
+    images = torch.from_numpy(REAL[:4]).permute(0, 3, 1, 2) / 255
+    assert len(open_images(images.bfloat16())) == 4
+
+
+def test_sizes_that_change_from_batch_to_batch(tmp_path: Path) -> None:
+    class Plain(Untouched):
+        def resize(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels
+
+        def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return pixels.flatten(1).float(), None
+
+    save(tmp_path / "x", REAL[:8], [f"a{i}.png" for i in range(8)])
+    save(tmp_path / "x", REAL[:4, :6, :6], [f"b{i}.png" for i in range(4)])
+    with pytest.raises(GanevalError, match="several sizes"):
+        ganeval.extract(tmp_path / "x", Plain(), batch_size=8, cache=False)
+
+
+def test_a_bitmap_is_not_of_16_bits_for_the_length_of_its_rows(tmp_path: Path) -> None:
+    for width in (55, 56):
+        Image.new("RGB", (width, 8), (width, 9, 9)).save(tmp_path / f"{width}.bmp")
+    assert not any(open_images(tmp_path)[i].treatments for i in range(2))
+
+
+def test_features_are_drawn_from_too() -> None:
+    fake, real = (ganeval.extract(images, "pixels:2") for images in (FAKE, REAL))
+    report = ganeval.score(fake, real, n=50, metrics=["fid"])
+    assert report["fid"].n_fake == report["fid"].n_real == 50
+
+
+def test_one_constant_image_everywhere() -> None:
+    same = np.ones((60, 4))
+    assert fid_debiased(same, same).value == 0
+
+
+def test_a_metric_of_a_plugin_is_never_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganeval.registry import METRICS, Metric
+    from ganeval.types import Estimate
+
+    factor = [1.0]
+
+    def mine(fake: torch.Tensor, real: torch.Tensor) -> Estimate:
+        return Estimate(factor[0] * float(fake.mean()))
+
+    monkeypatch.setitem(METRICS, "mine", Metric("mine", mine, "Mine", "lower", ""))
+    once = ganeval.score(FAKE, REAL, extractor="pixels:2", metrics=["mine"])["mine"].value
+    factor[0] = 1000.0
+    assert ganeval.score(FAKE, REAL, extractor="pixels:2", metrics=["mine"])["mine"].value == 1000 * once
+    assert "intervals.py" in {path.name for path in caches.metric_sources()}
+
+
+def test_images_that_were_skipped_are_called_what_they_are_called_now(folder: Path, tmp_path: Path) -> None:
+    (folder / "0007.png").write_bytes(b"broken")
+    ganeval.score(folder, extractor="pixels:2", metrics=["vendi"], skip_bad=True)
+    folder.rename(tmp_path / "moved")
+    report = ganeval.score(tmp_path / "moved", extractor="pixels:2", metrics=["vendi"], skip_bad=True)
+    assert any("moved/0007.png" in warning for warning in report.warnings)
+
+
+def test_other_commands_warn_of_the_images_too(folder: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "jpeg"
+    photos.mkdir()
+    for i, image in enumerate(FAKE):
+        Image.fromarray(image).save(photos / f"{i}.jpg")
+    (photos / "broken.jpg").write_bytes(b"broken")
+    plain = save(tmp_path / "plain", FAKE)
+    said = run("compare", photos, plain, "--ref", folder, *FAST, "--metric", "kid", "--skip-bad").stderr
+    assert "warning: A: the samples are JPEG and the reference are not" in said
+    assert "the images of A are JPEG and those of B are not" in said
+    assert "broken.jpg" in said
+    assert "broken.jpg" in run("collapse", photos, "--ref", folder, *FAST, "--skip-bad").stderr
+    assert "broken.jpg" in run("reference", photos, "-o", tmp_path / "s.npz", *FAST, "--skip-bad").stderr
+
+
+@pytest.fixture
+def classes(tmp_path: Path) -> tuple[Path, Path]:
+    fake = save(tmp_path / "fake", FAKE, [f"{'ax'[i % 2]}/{i}.png" for i in range(120)])
+    return fake, save(tmp_path / "real", REAL, [f"{'abc'[i % 3]}/{i}.png" for i in range(120)])
+
+
+def test_classes_of_one_side_only_are_named(classes: tuple[Path, Path]) -> None:
+    fake, real = classes
+    report = ganeval.score(fake, real, extractor="pixels:2", metrics=["fid"], by_class=True)
+    assert any("classes of the reference that the samples lack" in w and w.endswith(": b, c") for w in report.warnings)
+    assert any("classes of the samples that the reference lack" in w and w.endswith(": x") for w in report.warnings)
+
+
+def test_classes_are_in_every_form(classes: tuple[Path, Path], tmp_path: Path) -> None:
+    fake, real = classes
+    both = ["--ref", real, *FAST, "--metric", "fid", "--by-class"]
+    for form, row in (("table", "mean "), ("md", "| mean |"), ("tex", "mean &")):
+        assert row in run("score", fake, *both, "--format", form).stdout
+        assert run("score", fake, real, *both, "--format", form).stdout.count(row) == 2
+    lines = run("score", fake, real, *both, "--format", "csv").stdout.splitlines()
+    assert lines[0].startswith("samples,class,n")
+    assert len(lines) == 1 + 2 + 1 + 3
+
+
+def test_a_metric_that_one_of_several_sets_lacks(tmp_path: Path) -> None:
+    few = save(tmp_path / "few", FAKE[:8])
+    many = save(tmp_path / "many", FAKE)
+    done = run("score", many, few, "--extractor", "classifier:digits", "--ref", save(tmp_path / "r", REAL)).stdout
+    assert "IS (other" in done
+    assert "few: inception_score:" in " ".join(done.split())
+
+
+def test_the_warning_on_fid_debiased_needs_no_fid() -> None:
+    report = ganeval.score(FAKE, REAL, extractor="pixels:8", metrics=["fid_debiased"])
+    assert any(warning.startswith("FD, debiased: no interval") for warning in report.warnings)
+
+
+def test_file_names_that_are_no_text(tmp_path: Path) -> None:
+    folder = save(tmp_path / "x", FAKE)
+    (folder / "0000.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    run("score", folder, *FAST, "--metric", "vendi", "--html", tmp_path / "page.html")
+
+
+def test_the_demo_leaves_a_users_folder_alone(tmp_path: Path) -> None:
+    kept = save(tmp_path / "runs" / "honest", FAKE[:3])
+    assert "not an earlier demo's" in error("demo", "-o", tmp_path / "runs")
+    assert len(list(kept.iterdir())) == 3
+
+
+def test_offline_is_one_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganeval.files import offline
+
+    for value, expected in (("", False), ("0", False), ("1", True)):
+        monkeypatch.setenv("GANEVAL_OFFLINE", value)
+        assert offline() is expected
+
+
+def test_a_rank_without_a_world_still_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert "does not exist" in error("score", "./nosuch")
