@@ -10,6 +10,8 @@ from ganeval.types import Features, Moments, Survey
 
 SMALL_N = 2048
 """Below this many images pytorch-fid and the field advise against FID with 2048 features."""
+UNEQUAL = 0.05
+"""Numbers of images that differ by this share move the best value of 1-NN accuracy visibly."""
 
 
 def advise(
@@ -24,7 +26,7 @@ def advise(
         if "warning" in line.estimate.details
     )
     if not verified:
-        yield "the weights are not the published ones: these numbers are not comparable with published ones"
+        yield "the weights are not known to be the published ones: these numbers are not comparable with published ones"
     yield from of_images(fake, real)
     if train is not None and train.survey and fake.survey:
         yield from _training_set(fake.survey, real.survey if isinstance(real, Features) else None, train.survey)
@@ -48,10 +50,15 @@ def _sample_size(fake: Features, real: Features | Moments | None, titled: Mappin
     if "fid_debiased" in by_name and not by_name["fid_debiased"][1].interval:
         title, estimate = by_name["fid_debiased"]
         yield f"{title}: no interval, and a doubtful value: {estimate.details['no_interval']}"
+    n_real = real.n if isinstance(real, Moments) else len(real)
+    if n_real and abs(n_real - len(fake)) > UNEQUAL * n_real and any(name.startswith("one_nn") for name in by_name):
+        yield (
+            f"unequal n: {len(fake)} samples against {n_real} reference images; 1-NN accuracy is then best elsewhere "
+            f"than at 0.5: --n {min(n_real, len(fake))} makes both sets equally large"
+        )
     if "fid" not in by_name:
         return
     title = by_name["fid"][0]
-    n_real = real.n if isinstance(real, Moments) else len(real)
     dim = fake.pooled.shape[1]
     small = min(len(fake), n_real or len(fake))
     # Small networks have few features: n is then judged against the features alone.

@@ -62,9 +62,8 @@ def in_precision(device: torch.device, precision: Precision) -> AbstractContextM
 
 @contextmanager
 def true_fp32() -> Iterator[None]:
-    """Products and convolutions in fp32 without TF32, NVIDIA's rounding of it to 10 bits, whatever the caller has set.
-
-    By default PyTorch takes TF32 for convolutions.
+    """Products and convolutions in fp32, whatever the caller has set: no autocast, as validation loops are often in,
+    and no TF32, NVIDIA's rounding to 10 bits, which PyTorch takes for convolutions by default.
     """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     switches: list[tuple[Any, str, Any]] = [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
@@ -74,7 +73,8 @@ def true_fp32() -> Iterator[None]:
     for switch in switches:
         setattr(*switch)
     try:
-        yield
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
     finally:
         for (place, name, _), value in zip(switches, before, strict=True):
             setattr(place, name, value)

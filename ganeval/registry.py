@@ -92,6 +92,12 @@ def _like(default: Any, value: Any, what: str) -> Any:
         except (ValueError, KeyError):
             kind = "true or false" if isinstance(default, bool) else "a number"
             raise GanevalError(f"{what} must be {kind}, got {value!r}") from None
+    kinds: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+    allowed = kinds.get(type(default), (object,))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        raise GanevalError(f"{what} must be {type(default).__name__}, got {value!r}")
+    if isinstance(value, float) and value != value:
+        raise GanevalError(f"{what} must be a number, got {value!r}")
     return value
 
 

@@ -16,6 +16,7 @@ from ganeval.devices import pick_device, true_fp32
 from ganeval.distributed import fold
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
+from ganeval.features import full_fingerprint
 from ganeval.metrics._inputs import Array, matrix
 from ganeval.metrics._moments import ROWS, Running
 from ganeval.metrics.frechet import distance
@@ -86,15 +87,19 @@ class Stream:
         self.reference = load_statistics(reference)[0] if isinstance(reference, str | Path) else reference
         self._sides = {False: Side(), True: Side()}
         self._waiting: dict[bool, list[tuple[Tensor, Tensor | None]]] = {False: [], True: []}
+        self.fingerprint = None if extractor is None else full_fingerprint(extractor, "fp32")
         theirs = self.reference and self.reference.fingerprint
-        if theirs and extractor and not theirs.startswith(extractor.fingerprint):
-            raise GanevalError(f"the reference was made by {theirs}, and this stream takes {extractor.fingerprint}")
+        if theirs and self.fingerprint not in (None, theirs):
+            raise GanevalError(f"the reference was made by {theirs}, and this stream takes {self.fingerprint}")
 
     def update(self, images: Tensor | Array, *, real: bool) -> None:
         """Adds a batch: uint8 images (B, 3 or 1, H, W); or float features (B, D) of a stream without an extractor.
 
+        An empty batch adds nothing.
         Raises GanevalError for another shape or dtype, NaN or infinity, or features of another width.
         """
+        if len(images) == 0:
+            return
         if self.extractor is None:
             pooled, logits = matrix(images, "the batch", at_least=1), None
         else:
@@ -119,7 +124,8 @@ class Stream:
         """Of the features so far."""
         waiting = [rows.shape[1] for batches in self._waiting.values() for rows, _ in batches]
         settled = [len(side.pooled.mean) for side in self._sides.values() if side.pooled]
-        return next(iter(waiting + settled), None)
+        given = [len(self.reference.mean)] if self.reference else []
+        return next(iter(waiting + settled + given), None)
 
     def _set(self, real: bool, side: Side) -> None:
         self._sides[real], self._waiting[real] = side, []
@@ -150,13 +156,15 @@ class Stream:
             self._set(True, Side())
 
     def merge(self, other: Stream) -> None:
-        """Adds what another stream of the same extractor has seen."""
+        """Adds what another stream of the same extractor has seen. Raises GanevalError for one of another extractor."""
+        self._same(other.fingerprint, other._width())
         for real in (False, True):
             self._set(real, self._side(real) + other._side(real))
 
     def state_dict(self) -> dict[str, Tensor]:
         """All that was seen, as tensors that torch.save and safetensors take."""
-        return {
+        made_by = torch.tensor(list((self.fingerprint or "").encode()), dtype=torch.uint8)
+        return {FINGERPRINT: made_by} | {
             f"{side}.{part}.{field.name}": torch.as_tensor(getattr(running, field.name))
             for side in ("fake", "real")
             for part in ("pooled", "classes")
@@ -165,7 +173,15 @@ class Stream:
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes up what `state_dict` gave, in place of all that was seen."""
+        """Takes up what `state_dict` gave, in place of all that was seen.
+
+        Raises GanevalError for the state of another extractor, or what is no state of a stream.
+        """
+        if FINGERPRINT not in state:
+            raise GanevalError(f"this is no state of a Stream: it holds {', '.join(list(state)[:3]) or 'nothing'}")
+        means = [state[f"{side}.pooled.mean"] for side in ("fake", "real") if f"{side}.pooled.mean" in state]
+        made_by = bytes(state[FINGERPRINT].tolist()).decode() or None
+        self._same(made_by, len(means[0]) if means else None, own=False)
         for side in ("fake", "real"):
             found: dict[str, Any] = {}
             for part in ("pooled", "classes"):
@@ -174,7 +190,17 @@ class Stream:
                     found[part] = Running(int(of["n"]), of["mean"], of["scatter"])  # type: ignore[arg-type]
             self._set(side == "real", Side(**found))
 
+    def _same(self, fingerprint: str | None, width: int | None, *, own: bool = True) -> None:
+        """Raises GanevalError for features of another extractor, or of another width than those so far."""
+        ours = self._width() if own or self.reference else None
+        if fingerprint != self.fingerprint or (width and ours and width != ours):
+            theirs, mine = (f"{made_by or 'features'} ({n or 'no'} columns)" for made_by, n in (
+                (fingerprint, width), (self.fingerprint, ours)))  # fmt: skip
+            raise GanevalError(f"what is to be added was made by {theirs}, and this stream takes {mine}")
 
+
+FINGERPRINT = "fingerprint"
+"""What made the features, in a state's tensors as its letters' codes: formats of tensors take nothing else."""
 NO_ERROR = "a stream keeps moments; the standard error needs the features of every image"
 
 

@@ -82,10 +82,11 @@ def test_a_zip_with_stylegan_labels(tmp_path: Path) -> None:
     assert torch.equal(images[1].pixels, chw(PIXELS[2]))
 
 
-def test_a_zip_with_null_labels_falls_back_to_class_folders(tmp_path: Path) -> None:
-    files = {"a/0.png": png(PIXELS[0]), "b/0.png": png(PIXELS[1]), "dataset.json": b'{"labels": null}'}
-    images = open_images(write_zip(tmp_path / "s.zip", files))
-    assert images.class_names == ("a", "b")
+def test_the_shards_of_stylegans_zips_are_no_classes(tmp_path: Path) -> None:
+    files = {"00000/img0.png": png(PIXELS[0]), "00001/img1.png": png(PIXELS[1])}
+    images = open_images(write_zip(tmp_path / "s.zip", files | {"dataset.json": b'{"labels": null}'}))
+    assert (images.labels, images.class_names) == (None, ())
+    assert open_images(write_zip(tmp_path / "plain.zip", files)).class_names == ("00000", "00001")
 
 
 def test_npz_of_guided_diffusion_and_npy(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from ganeval_baselines import data as datasets
 from ganeval_baselines.cluster import workers
 from ganeval_baselines.data import Images, Mixture
 from ganeval_baselines.judges import BySamples, Judge, judge_of
-from ganeval_baselines.perform import failure, perform, perform_sanity
-from ganeval_baselines.plan import Run, plan
+from ganeval_baselines.perform import failure, perform, perform_sanity, rescore
+from ganeval_baselines.plan import Run, obstacle, plan
 from ganeval_baselines.record import config_sha256, describe, write
 from ganeval_baselines.sanity import TITLES, sanity_config
 
@@ -86,11 +86,7 @@ def suite_of(name: str) -> Suite:
 def applicable(data: Mixture | Images) -> list[str]:
     """The registered GANs that can train on this data, in the registry's order."""
     load_plugins()
-    return [
-        name
-        for name, row in BASELINES.items()
-        if row.kind == "gan" and (data.classes or not row.labels) and (row.points or not isinstance(data, Mixture))
-    ]
+    return [name for name, row in BASELINES.items() if row.kind == "gan" and not obstacle(row, data)]
 
 
 def bench(
@@ -107,28 +103,40 @@ def bench(
     extractor: str = "auto",
     data_root: Path | None = None,
     download: bool = False,
+    image_size: int | None = None,
+    threads: int = 1,
+    rescored: bool = False,
     told: Callable[[str], object] = lambda _: None,
 ) -> dict[str, str]:
     """Runs what of the suite has no record yet; returns {job: what came of it} for every job.
 
+    rescored: finished runs that an older version has scored are scored anew, from their checkpoints in places.runs.
     told is called with a line as each job ends.
     Raises GanevalError, before anything is run, for an unknown model, one that the data do not allow, or a record
     of another configuration in the way.
     """
-    data = datasets.load(suite.data, data_root=data_root, download=download)
+    if cluster and backend == "loky":
+        raise GanevalError(f"--cluster {cluster}: say of which kind, --backend dask or ray")
+    data = datasets.load(suite.data, data_root=data_root, image_size=image_size, download=download)
     numbers = range(suite.seeds if seeds is None else seeds)
     chosen = [get_baseline(name).name for name in models] or suite.models or applicable(data)
-    wanted: list[Job] = [plan(model, data, seed, budget or suite.examples) for seed in numbers for model in chosen]
+    wanted: list[Job] = [
+        plan(model, data, seed, suite.examples if budget is None else budget) for seed in numbers for model in chosen
+    ]
     kinds: dict[str, str] = {get_baseline(name).kind: name for name in chosen}
     judges = {kind: judge_of(name, data, extractor) for kind, name in kinds.items()}
     if isinstance(samples := judges.get("gan"), BySamples):
         n = samples.reference.sample_size
         wanted = [*(Sanity(name, data, seed, n) for seed in numbers for name in TITLES), *wanted]
-    came = {name_of(job): "was there" for job in wanted if _finished(job, places.records)}
+    came = {
+        name_of(job): "was there"
+        for job in wanted
+        if _finished(job, places.records) and not (rescored and _outdated(job, places.records, judges[_kind(job)]))
+    }
     todo = [job for job in wanted if name_of(job) not in came]
     with workers(backend, jobs, cluster) as returned:
         results = joblib.Parallel(return_as=returned)(
-            joblib.delayed(_one)(job, judges[_kind(job)], places, device, jobs) for job in todo
+            joblib.delayed(_one)(job, judges[_kind(job)], places, device, threads) for job in todo
         )
         for done, (name, outcome) in enumerate(results, 1):
             came[name] = outcome
@@ -161,22 +169,34 @@ def _finished(job: Job, root: Path) -> bool:
     return True
 
 
-def _one(job: Job, judge: Judge, places: Places, device: str, jobs: int) -> tuple[str, str]:
+def _outdated(job: Job, root: Path, judge: Judge) -> bool:
+    """Whether a finished run was scored in another way than it is today."""
+    found = records.read(root / f"{name_of(job)}.json")
+    return found["status"] == "ok" and found["evaluation"]["version"] != judge.evaluation()["version"]
+
+
+def _one(job: Job, judge: Judge, places: Places, device: str, threads: int) -> tuple[str, str]:
     """One job and its record; whatever goes wrong in it is said of it, and stops no other."""
     load_plugins()
-    if jobs != 1:
-        torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     name = name_of(job)
     folder, path = places.runs / name, places.records / f"{name}.json"
     try:
-        record = _record(job, folder, judge, device)
+        record = _rescored(job, folder, path, judge, device) if path.exists() else _record(job, folder, judge, device)
         write(record, path)
-        if job.seed == 0 and (folder / "samples.png").exists():
+        if record["status"] == "ok" and job.seed == 0 and (folder / "samples.png").exists():
             shutil.copyfile(folder / "samples.png", path.parent / f"{job.model}.png")
     except Exception as error:
         # A row that needs no training, or a record that can't be written: it is missing, and the next bench makes it.
         return name, f"failed: {error}"
     return name, describe(record)
+
+
+def _rescored(job: Job, folder: Path, path: Path, judge: Judge, device: str) -> dict[str, Any]:
+    """A failed run is done again; of another only the scores are renewed."""
+    if isinstance(job, Sanity) or records.read(path)["status"] == "failed":
+        return _record(job, folder, judge, device)
+    return rescore(dict(records.read(path).content), job, folder, judge, device)
 
 
 def _record(job: Job, folder: Path, judge: Judge, device: str) -> dict[str, Any]:
@@ -185,6 +205,9 @@ def _record(job: Job, folder: Path, judge: Judge, device: str) -> dict[str, Any]
         return perform_sanity(job.model, job.seed, folder, judge)
     try:
         return perform(job, folder, judge, device=device)
+    except GanevalError:
+        # The user's to mend: a checkpoint of another run, no room on the disk.
+        raise
     except Exception as error:
         # Of whatever kind: a board with a gap that says why is worth more than no board.
         folder.mkdir(parents=True, exist_ok=True)

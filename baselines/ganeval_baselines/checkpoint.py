@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import struct
 import zipfile
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from ganeval.errors import GanevalError
-from ganeval.files import atomic_write
+from ganeval.files import atomic_write, sha256_file
 from ganeval_baselines.base import Model
 from ganeval_baselines.plan import Run
 
@@ -43,7 +44,8 @@ class State:
 def save(state: State, run: Run, path: Path) -> None:
     """Writes a checkpoint. Raises GanevalError where it can't be written; the one before stays whole."""
     content = {
-        "config": run.config(), "step": state.step, "waited": state.waited, "turns": state.turns,
+        "config": run.config(), "code": code_of(state.model),
+        "step": state.step, "waited": state.waited, "turns": state.turns,
         "seconds": state.seconds, "diverged": state.diverged, "model": state.model.state_dict(),
         "average": state.average.state_dict() if state.average else None,
         "optimisers": {player: optimiser.state_dict() for player, optimiser in state.model.optimisers.items()},
@@ -74,8 +76,17 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
     raise GanevalError(f"{path} is no whole checkpoint ({damage or 'no configuration'}); delete it to begin anew")
 
 
-def restore(state: State, run: Run, path: Path, device: torch.device) -> None:
-    """Takes up a checkpoint. Raises GanevalError for one that is damaged or of another configuration."""
+def code_of(model: Model) -> str | None:
+    """The sha256 of the file that defines a model; None where there is no file."""
+    try:
+        return sha256_file(inspect.getfile(type(model)))
+    except (TypeError, OSError):
+        return None
+
+
+def restore(state: State, run: Run, path: Path, device: torch.device, *, same_code: bool = False) -> None:
+    """Takes up a checkpoint. Raises GanevalError for one that is damaged, of another configuration or network, or,
+    with same_code, of a model whose file has changed since."""
     content = _read(path, device)
     config = content["config"]
     differs = [key for key in {**config, **run.config()} if config.get(key) != run.config().get(key)]
@@ -85,7 +96,18 @@ def restore(state: State, run: Run, path: Path, device: torch.device) -> None:
             f"{path} belongs to another run: {key} is {config.get(key)!r} there and {run.config().get(key)!r} here; "
             "choose another --out, or delete it"
         )
-    state.model.load_state_dict(content["model"])
+    # Checkpoints had no code at first.
+    if same_code and content.get("code", code_of(state.model)) != code_of(state.model):
+        raise GanevalError(
+            f"{path} is of {run.model} as it was before its file {inspect.getfile(type(state.model))} changed; "
+            "delete it to train anew, or choose another --out"
+        )
+    try:
+        state.model.load_state_dict(content["model"])
+    except RuntimeError as error:
+        raise GanevalError(
+            f"{path} does not fit {run.model}'s network: {str(error).splitlines()[-1].strip()}"
+        ) from None
     if state.average is not None:
         state.average.load_state_dict(content["average"])
     for player, optimiser in state.model.optimisers.items():

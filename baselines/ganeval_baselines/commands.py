@@ -17,6 +17,13 @@ from ganeval_baselines.cluster import BACKENDS
 DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set into --data-root first.")
 
 
+IMAGE_SIZE = click.option("--image-size", type=click.IntRange(min=8), help="Crop and resize images to this side.")
+THREADS = click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Of a run on the CPU. Another number rounds otherwise, and ends in other weights.",
+)  # fmt: skip
+
+
 @click.command()
 @click.argument("model")
 @click.option("--data", required=True, help="ring8, grid25, digits, mnist, ..., a folder or zip of images.")
@@ -28,14 +35,15 @@ DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
 @DOWNLOAD
-@click.option("--image-size", type=click.IntRange(min=8), help="Crop and resize a folder's images to this side.")
+@IMAGE_SIZE
+@THREADS
 @click.option("--looks", type=click.IntRange(min=1), default=10, show_default=True, help="Scores on the way.")
 @click.option("--tensorboard", is_flag=True, help="Also write the log for TensorBoard.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def train(
     model: str, data: str, seed: int, out: Path | None, budget: int | None, changes: tuple[str, ...], extractor: str,
-    device: str, data_root: Path | None, download: bool, image_size: int | None, looks: int, tensorboard: bool,
-    quiet: bool,
+    device: str, data_root: Path | None, download: bool, image_size: int | None, threads: int, looks: int,
+    tensorboard: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Train the reference MODEL, and score what it makes.
 
@@ -45,6 +53,8 @@ def train(
     ganeval train wgan_gp --data ring8
     ganeval train dcgan --data mnist --data-root ./data --set width=64
     """
+    import torch
+
     from ganeval.devices import pick_device
     from ganeval_baselines import bench as suites
     from ganeval_baselines import board
@@ -54,6 +64,7 @@ def train(
     from ganeval_baselines.plan import plan
     from ganeval_baselines.record import describe, write
 
+    torch.set_num_threads(threads)
     given = dict(_setting(text) for text in changes)
     loaded = datasets.load(data, data_root=data_root, image_size=image_size, download=download)
     run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
@@ -66,7 +77,8 @@ def train(
         record = perform(run, folder, judge, device=where, progress=progress, looks=looks, also=also)
     write(record, folder / "record.json")
     click.echo(f"{suites.name_of(run)}: {describe(record)}")
-    click.echo(f"in {folder}: record.json, samples.npz, samples.png, checkpoint.pt, log.jsonl", err=True)
+    made = ("record.json", "samples.npz", "samples.png", "checkpoint.pt", "log.jsonl")
+    click.echo(f"in {folder}: {', '.join(name for name in made if (folder / name).exists())}", err=True)
 
 
 @contextmanager
@@ -90,7 +102,8 @@ def _setting(text: str) -> tuple[str, str]:
 @click.argument("suite")
 @click.option("--models", help="Only these, with commas: nsgan,wgan_gp. Default: the suite's.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds 0 to N - 1. Default: the suite's.")
-@click.option("--jobs", type=int, default=1, show_default=True, help="Runs at a time, one thread each; -1: all cores.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
+@THREADS
 @click.option("--backend", type=click.Choice(BACKENDS), default="loky", show_default=True)
 @click.option("--cluster", metavar="ADDRESS", help="Of a running Dask or Ray cluster; else one is started here.")
 @click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that each discriminator sees.")
@@ -100,11 +113,13 @@ def _setting(text: str) -> tuple[str, str]:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
 @DOWNLOAD
+@IMAGE_SIZE
+@click.option("--rescore", is_flag=True, help="Score finished runs anew that an older version has scored.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def bench(
-    suite: str, models: str | None, seeds: int | None, jobs: int, backend: str, cluster: str | None,
+    suite: str, models: str | None, seeds: int | None, jobs: int, threads: int, backend: str, cluster: str | None,
     budget: int | None, extractor: str, device: str, records: Path, runs: Path, data_root: Path | None,
-    download: bool, quiet: bool,
+    download: bool, image_size: int | None, rescore: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Train a SUITE of reference models, several seeds each, and write a record of every run.
 
@@ -119,7 +134,7 @@ def bench(
             suites.suite_of(suite), suites.Places(records, runs),
             models=[name for name in (models or "").split(",") if name], seeds=seeds, budget=budget, jobs=jobs,
             backend=backend, cluster=cluster, device=str(pick_device(device)), extractor=extractor, data_root=data_root,
-            download=download,
+            download=download, image_size=image_size, threads=threads, rescored=rescore,
             told=lambda line: None if quiet else click.echo(line, err=True),
         )  # fmt: skip
     failed = [name for name, outcome in outcomes.items() if outcome.startswith("failed")]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ganeval.cache import key_of
 from ganeval.datasets import DATASETS
 from ganeval.errors import GanevalError, unknown
-from ganeval.images import ImageSet, open_images
+from ganeval.images import ImageSet, Source, open_images
 from ganeval.images.named import fetch
+from ganeval.leaderboard.records import NAME
 
 HELD_OUT = 10
 """Of an image folder, one image in this many is held out to score against."""
@@ -161,6 +164,10 @@ class Images:
             return None
         return self._numbered(self.labels[torch.randint(len(self.labels), (self.stacked, n), generator=random)])
 
+    def reference(self) -> Source:
+        """The images that samples are compared with: those held out."""
+        return self.held_out
+
     def _numbered(self, digits: Tensor) -> Tensor:
         """The number (n,) that the labels of stacked images (stacked, n) spell."""
         number = torch.zeros_like(digits[0])
@@ -198,7 +205,7 @@ def load(
             fetch(base, data_root)
         opened = open_images(f"{base}:train", data_root=data_root)
         held_out = open_images(f"{base}:test", data_root=data_root)
-        return _images(key, opened, held_out, image_size, stacked=3 if key in STACKED else 1)
+        return _images(key, opened, held_out, image_size, key, stacked=3 if key in STACKED else 1)
     path = Path(name).expanduser()
     if not path.exists():
         raise unknown("data set", name, NAMES)
@@ -208,15 +215,22 @@ def load(
     kept = [i for rank, i in enumerate(order) if rank % HELD_OUT]
     if len(kept) == len(order) or not kept:
         raise GanevalError(f"{name} has {len(order)} image(s); training needs more")
-    images = _images(path.stem, opened.subset(kept), opened.subset(order[::HELD_OUT]), image_size)
-    resized = f" --image-size {image_size}" if image_size else ""
-    return replace(images, arguments=shlex.quote(str(path)) + resized)
+    # The folder's own name, of "." too; records are files of that name.
+    stem = path.resolve().stem
+    if not re.fullmatch(NAME, stem):
+        raise GanevalError(f"{name}: data and models have names of letters, digits and _ . + - alone; rename {stem!r}")
+    return _images(stem, opened.subset(kept), opened.subset(order[::HELD_OUT]), image_size, str(path))
 
 
-def _images(name: str, opened: ImageSet, held_out: ImageSet, image_size: int | None, stacked: int = 1) -> Images:
-    pixels = pixels_of(opened, image_size)
+def _images(
+    name: str, opened: ImageSet, held_out: ImageSet, image_size: int | None, source: str, stacked: int = 1
+) -> Images:
+    pixels, sha256, arguments = pixels_of(opened, image_size), opened.content_key(), shlex.quote(source)
+    if image_size:
+        # Images of another size are another training set.
+        sha256, arguments = key_of(sha256, image_size), f"{arguments} --image-size {image_size}"
     return Images(
-        name, pixels, opened.labels, opened.class_names, opened.content_key(), held_out, stacked, arguments=name
+        name, pixels, opened.labels, opened.class_names, sha256, held_out, stacked, arguments=arguments
     )  # fmt: skip
 
 

@@ -16,6 +16,12 @@ from ganeval.types import Features
 from ganeval_baselines.base import GAN
 from ganeval_baselines.data import Batch, Images, Mixture, generator, stream, to_uint8
 
+VERSION = 2
+"""Of all that is below, in every record: to be raised where a change, here or in a metric, could move a number.
+
+Records of two versions never share a table; `ganeval bench --rescore` brings the older ones up.
+"""
+
 POINTS = 2500
 """Samples of a 2-D mixture, as VEEGAN and PacGAN draw."""
 
@@ -35,7 +41,7 @@ METRICS = (
     "fid", "fid_debiased", "kid", "inception_score", "mode_score", "precision", "recall", "density", "coverage",
     "one_nn_accuracy", "vendi",
 )  # fmt: skip
-POINT_METRICS = ("emd", "precision", "recall", "density", "coverage", "one_nn_accuracy")
+POINT_METRICS = (f"emd:max_n={POINTS}", "precision", "recall", "density", "coverage", "one_nn_accuracy")
 """Without a Fréchet distance: the two moments of a ring and of a Gaussian are the same."""
 
 
@@ -112,6 +118,11 @@ class Reference:
         return STACKED if self.stacked else len(self.real)
 
     @property
+    def ranks_by(self) -> str:
+        """`primary`, as a metric that is asked for with its options."""
+        return next((asked for asked in POINT_METRICS if asked.partition(":")[0] == self.primary), self.primary)
+
+    @property
     def primary(self) -> str:
         """The metric that ranks, lower is better: in the plane the Wasserstein distance, of images the Fréchet one."""
         if isinstance(self.data, Mixture):
@@ -127,9 +138,8 @@ def reference_of(data: Mixture | Images, extractor: str = "auto") -> Reference:
     if isinstance(data, Mixture):
         points = data.draw(POINTS, generator(0, 2**32))
         return Reference(data, "points", points_as_features(points, data))
-    held_out = data.held_out
-    name = (held_out.extractor or "inception") if extractor == "auto" else extractor
-    return Reference(data, name, ganeval.extract(held_out, name))
+    name = (data.held_out.extractor or "inception") if extractor == "auto" else extractor
+    return Reference(data, name, ganeval.extract(data.reference(), name))
 
 
 def points_as_features(points: Tensor, mixture: Mixture) -> Features:
@@ -190,7 +200,8 @@ def test_error(model: Any, test: Batch) -> Rows:
 
 def own(name: str, value: float, std_error: float | None = None) -> dict[str, Any]:
     """The row of a number that is not a metric of ganeval."""
-    title, better = OWN[name]
+    # A model of another package may measure what has no title here.
+    title, better = OWN.get(name, (name.replace("_", " ").capitalize(), "higher"))
     return {
         "value": value, "std_error": std_error, "interval": None, "better": better, "title": title, "options": {},
     }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ganeval.errors import GanevalError
 from ganeval.files import atomic_write, write_result
 from ganeval.registry import get_baseline
 from ganeval_baselines import evaluate, pictures
@@ -48,7 +49,7 @@ class BySamples:
             "n_fake": reference.sample_size, "n_real": len(reference.real),
             "reference": f"{reference.data.name}:test", "extractor": reference.extractor,
             "fingerprint": reference.real.fingerprint, "primary": reference.primary,
-            "sampling_seeds": sampling_seeds, "checkpoint": "final",
+            "sampling_seeds": sampling_seeds, "checkpoint": "final", "version": evaluate.VERSION,
         }  # fmt: skip
 
     def glance(self, model: GAN, seed: int, step: int, folder: Path, looks: int) -> dict[str, float]:
@@ -59,7 +60,7 @@ class BySamples:
         fake = None if reference.stacked else reference.features(few)
         verdict = evaluate.collapse_of(few, reference, seed, fake, evaluate.ALPHA / looks)
         write_result(folder / f"step{step:07d}.json", json.dumps(verdict, allow_nan=False).encode() + b"\n")
-        rows = evaluate.rows_of(few, reference, seed, (reference.primary,), fake)
+        rows = evaluate.rows_of(few, reference, seed, (reference.ranks_by,), fake)
         return {name: row["value"] for name, row in rows.items() if row["value"] is not None}
 
     def verdict(self, model: GAN, seed: int, folder: Path) -> dict[str, Any]:
@@ -69,7 +70,9 @@ class BySamples:
         result = self.of_samples(first, seed, folder)
         rows, primary = result["metrics"], reference.primary
         values = [rows[primary]["value"]]
-        values += [evaluate.rows_of(samples, reference, seed, (primary,))[primary]["value"] for samples in others]
+        values += [
+            evaluate.rows_of(samples, reference, seed, (reference.ranks_by,))[primary]["value"] for samples in others
+        ]
         rows[primary]["evaluation_sd"] = float(np.std(values, ddof=1))
         rows |= {name: evaluate.own(name, value) for name, value in model.measures().items()}
         return result
@@ -103,6 +106,7 @@ class ByError:
         return {
             "n_fake": None, "n_real": len(self.test.real), "reference": f"{self.data.name}:test", "extractor": None,
             "fingerprint": None, "primary": "test_error", "sampling_seeds": None, "checkpoint": "final",
+            "version": evaluate.VERSION,
         }  # fmt: skip
 
     def glance(self, model: Model, seed: int, step: int, folder: Path, looks: int) -> dict[str, float]:
@@ -119,7 +123,11 @@ def judge_of(model: str, data: Mixture | Images, extractor: str = "auto") -> Jud
     Raises UnobtainableError where the extractor's weights can't be had.
     """
     if get_baseline(model).kind == "gan":
+        if isinstance(data, Mixture) and extractor != "auto":
+            raise GanevalError(f"--extractor {extractor}: points are scored as they are; leave it out")
         return BySamples(evaluate.reference_of(data, extractor))
+    if extractor != "auto":
+        raise GanevalError(f"--extractor {extractor}: a classifier is scored by its test error; leave it out")
     from ganeval_baselines.classifiers.base import held_out
 
     assert isinstance(data, Images)

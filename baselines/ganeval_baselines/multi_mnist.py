@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ganeval_baselines.data import Batch, Images, generator, load, pixels_of, rows
+from ganeval.images import Source
+from ganeval_baselines.data import Batch, Images, generator, load, pixels_of, rows, to_uint8
 from ganeval_baselines.shifts import window
 
 REACH = 4
@@ -75,6 +76,10 @@ class MultiMNIST(Images):
         """The fixed test set, the same whatever a run's seed."""
         pairs = _pairs(pixels_of(self.held_out)[:, :1], self.held_out.labels)
         return pairs.draw(torch.arange(len(pairs.digits)), generator(0, 2**36))
+
+    def reference(self) -> Source:
+        """The test pairs, (10,000, 1, 36, 36)."""
+        return to_uint8(self.test_pairs().real).expand(-1, 3, -1, -1)
 
 
 def _pairs(digits: Tensor, labels: Tensor | None) -> Pairs:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ganeval.errors import GanevalError
 from ganeval_baselines import record
 from ganeval_baselines.checkpoint import State
 from ganeval_baselines.judges import BySamples, Judge
 from ganeval_baselines.log import Log
 from ganeval_baselines.plan import Run
 from ganeval_baselines.sanity import TITLES, sanity_config, sanity_samples
-from ganeval_baselines.train import train
+from ganeval_baselines.train import finished, train
 
 LOOKS = 10
 """Times that a run is scored while it trains, where nobody says otherwise."""
@@ -52,6 +53,19 @@ def perform(
     result |= judge.verdict(state.sampler, run.seed, folder)
     result["seconds"]["evaluate"] = round(time.monotonic() - began, 1)
     return result
+
+
+def rescore(found: dict[str, Any], run: Run, folder: Path, judge: Judge, device: str) -> dict[str, Any]:
+    """A finished run's record with its scores renewed, from the checkpoint in `folder`; what trained it stays.
+
+    Raises GanevalError where there is no final checkpoint, or its samples are not those of the record.
+    """
+    began = time.monotonic()
+    renewed = judge.verdict(finished(run, folder, device).sampler, run.seed, folder)
+    if renewed.get("samples_sha256") != found["samples_sha256"]:
+        raise GanevalError(f"{folder} gives other samples here than its record says; the record stays as it was")
+    seconds = {**found["seconds"], "evaluate": round(time.monotonic() - began, 1)}
+    return {**found, **renewed, "evaluation": judge.evaluation(), "seconds": seconds}
 
 
 def perform_sanity(name: str, seed: int, folder: Path, judge: BySamples) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ganeval.files import write_result
+from ganeval.leaderboard.records import LARGEST_PNG
 from ganeval_baselines.data import Images, Mixture
 
 CELLS = 8
@@ -23,21 +24,28 @@ GAP = 96
 
 
 def save(samples: Tensor, path: Path, data: Mixture | Images) -> None:
-    """Writes the samples' picture as a PNG: CELLS^2 of uint8 images (N, C, H, W), at equal steps, or points (N, 2)."""
+    """Writes the samples' picture as a PNG that a board takes: points (N, 2), or uint8 images (N, C, H, W) at equal
+    steps, CELLS^2 of them or as many as fit into LARGEST_PNG bytes."""
     if isinstance(data, Mixture):
-        picture = _density(samples, data)
+        content = _png(_density(samples, data))
     else:
-        # At equal steps: MAD-GAN's generators follow one another.
-        picture = _grid(samples[torch.linspace(0, len(samples) - 1, CELLS**2).long()])
+        sizes = (_png(_grid(samples, cells)) for cells in range(CELLS, 0, -1))
+        content = next(png for png in sizes if len(png) < LARGEST_PNG)
+    write_result(path, content)
+
+
+def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
-    write_result(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
-def _grid(images: Tensor) -> Image.Image:
-    """The images in a square of about SIDE pixels, each pixel repeated a whole number of times."""
+def _grid(samples: Tensor, cells: int) -> Image.Image:
+    """cells^2 of the images in a square of about SIDE pixels, each pixel repeated a whole number of times."""
+    # At equal steps: MAD-GAN's generators follow one another.
+    images = samples[torch.linspace(0, len(samples) - 1, cells**2).long()]
     framed = pad(images, (0, 1, 0, 1), value=GAP)
-    rows = [torch.cat(list(row), 2) for row in framed.split(CELLS)]
+    rows = [torch.cat(list(row), 2) for row in framed.split(cells)]
     sheet = torch.cat(rows, 1)[:, :-1, :-1].permute(1, 2, 0).numpy()
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet)
     scale = max(1, SIDE // picture.width)

@@ -48,18 +48,25 @@ def plan(model: str, data: Mixture | Images, seed: int, examples: int, changes: 
     without, or images that there is no network for.
     """
     row = get_baseline(model)
-    if row.labels and not data.classes:
-        raise GanevalError(f"{row.name} needs class labels, and {data.name} has none; put images into class folders")
-    if isinstance(data, Mixture) and not row.points:
-        raise GanevalError(f"{row.name} trains on images, and {data.name} is a 2-D mixture")
+    if reason := obstacle(row, data):
+        raise GanevalError(reason)
     network_of(row, data)
-    if row.labels and row.kind == "gan" and data.labels_per_image > 1:
-        raise GanevalError(f"{row.name} wants one label an image, and {data.name} has {data.labels_per_image}")
     if examples < 1:
         raise GanevalError(f"the budget is {examples} examples; give 1 or more")
     if seed < 0:
         raise GanevalError(f"the seed is {seed}; give 0 or more")
     return Run(row.name, data, seed, examples, _changed(recipe_of(row, data), changes or {}, row.name))
+
+
+def obstacle(row: Baseline, data: Mixture | Images) -> str:
+    """Why a model can't be trained on this data, or nothing."""
+    if row.labels and not data.classes:
+        return f"{row.name} needs class labels, and {data.name} has none; put images into class folders"
+    if isinstance(data, Mixture) and not row.points:
+        return f"{row.name} trains on images, and {data.name} is a 2-D mixture"
+    if row.labels and row.kind == "gan" and data.labels_per_image > 1:
+        return f"{row.name} wants one label an image, and {data.name} has {data.labels_per_image}"
+    return ""
 
 
 def network_of(row: Baseline, data: Mixture | Images) -> str:

@@ -72,7 +72,8 @@ def command(run: Run) -> str:
     usual = vars(recipe_of(get_baseline(run.model), run.data))
     changed = [f" --set {key}={value}" for key, value in vars(run.settings).items() if usual[key] != value]
     words = f"ganeval train {run.model} --data {run.data.arguments} --seed {run.seed} --budget {run.examples}"
-    return words + "".join(changed)
+    threads = f" --threads {torch.get_num_threads()}" if torch.get_num_threads() > 1 else ""
+    return words + threads + "".join(changed)
 
 
 def describe(record: dict[str, Any]) -> str:

@@ -48,18 +48,18 @@ def sanity_samples(name: str, data: Mixture | Images, n: int, seed: int) -> Samp
 
 
 def _real(data: Mixture | Images, n: int, random: torch.Generator) -> Tensor:
-    """Up to n training samples, without replacement where they are images; (n, *shape)."""
+    """n training samples (n, *shape); up to all of them, where these are images that are not made up of others."""
     if isinstance(data, Mixture):
         return data.draw(n, random)
     step = int(torch.randint(2**31, (), generator=random))
-    return data.batch(step, 0, min(n, len(data.pixels) // data.stacked)).real
+    return data.batch(step, 0, n if data.stacked > 1 else min(n, len(data.pixels))).real
 
 
 def _collapsed(data: Mixture | Images, n: int, random: torch.Generator) -> Tensor:
     if isinstance(data, Mixture):
         half = Mixture(data.name, data.centres[: len(data.centres) // 2], data.spread)
         return half.draw(n, random)
-    if data.labels is None or data.stacked > 1:
+    if data.labels is None or data.stacked > 1 or data.labels_per_image > 1:
         few = _real(data, FEW, random)
         return few[torch.randint(len(few), (n,), generator=random)]
     kept = torch.nonzero(data.labels < data.classes // 2)[:, 0]

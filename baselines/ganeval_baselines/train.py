@@ -85,11 +85,23 @@ def train(
         state = build(run, where)
         log = Log(folder / "log.jsonl", also)
         if (folder / checkpoint.NAME).exists():
-            checkpoint.restore(state, run, folder / checkpoint.NAME, where)
+            checkpoint.restore(state, run, folder / checkpoint.NAME, where, same_code=True)
         else:
             write_result(folder / "config.json", json.dumps(run.config(), indent=1).encode() + b"\n")
         log.rewind(state.step)
         _loop(state, run, folder, log, look, look_every, progress)
+    return state
+
+
+def finished(run: Run, folder: Path, device: str) -> State:
+    """The final state of a run that was trained in `folder`. Raises GanevalError where there is none."""
+    where, path = torch.device(device), folder / checkpoint.NAME
+    if not path.exists():
+        raise GanevalError(f"{path} is not there; name the folder of the runs, or train anew")
+    state = build(run, where)
+    checkpoint.restore(state, run, path, where)
+    if state.step < run.steps:
+        raise GanevalError(f"{path} is of step {state.step:,} of {run.steps:,}; let the training end first")
     return state
 
 
@@ -134,7 +146,9 @@ def _loop(
                 _log(state, run, sums, log)
                 sums = {}
             if look and looks and not state.diverged:
+                paused = time.monotonic()
                 log.write({"step": state.step, "examples": _examples(state, run), "metrics": look(state)})
+                began += time.monotonic() - paused  # a look is no training
             if last or state.diverged or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 checkpoint.save(state, run, folder / checkpoint.NAME)
                 saved = time.monotonic()

@@ -25,6 +25,7 @@ from ganeval.collapse.similarity import (
     find_twins,
     similarity_test,
 )
+from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
 from ganeval.metrics._inputs import matrix, pair
 from ganeval.types import Features
@@ -41,6 +42,7 @@ TWINS_SUSPECTED, TWINS_COLLAPSED = 0.05, 0.5
 """The share of fakes with a twin that is suspect without a reference, and that is collapse however bad the images."""
 
 
+@true_fp32()
 def collapse_test(
     fake: Features,
     real: Features | None,

@@ -60,6 +60,8 @@ class CollapseMonitor:
     ) -> None:
         if spend not in ("each", "last"):
             raise GanevalError(f"spend={spend!r} of CollapseMonitor; give 'each' or 'last'")
+        if not 0 < alpha < 1:
+            raise GanevalError(f"alpha={alpha:g} of CollapseMonitor; give a probability, such as 0.05")
         if looks < 1 or alpha / looks < LEAST_ALPHA:
             raise GanevalError(
                 f"{looks} looks at alpha={alpha:g} altogether; plan 1 to {alpha / LEAST_ALPHA:.0f} looks"

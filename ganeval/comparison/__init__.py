@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganeval.advice import of_images, unlike
 from ganeval.comparison import influence as closed
@@ -21,6 +22,7 @@ from ganeval.devices import for_metrics, pick_device, true_fp32
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
 from ganeval.images import ImageSet, Source
+from ganeval.metrics._inputs import matrix, pair
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
@@ -238,9 +240,11 @@ def _compute(
     names: list[str], wanted: Mapping[str, Mapping[str, Any]], fake: Features, real: Features | Moments, device: Any
 ) -> dict[str, Influence]:
     metric = METRICS[names[0]]
-    arguments: list[Any] = [getattr(fake, metric.on).to(device)]
+    arguments: list[Any] = [matrix(getattr(fake, metric.on).to(device), "a set")]
     if metric.reference:
         arguments.append(values(metric, real, device))
+        if isinstance(arguments[1], Tensor):
+            arguments = list(pair(*arguments, names=("a set", "the reference")))
     if metric.name in FAMILIES:
         return FAMILIES[metric.name](*arguments, {name: wanted[name] for name in names})
     if metric.name not in INFLUENCES:

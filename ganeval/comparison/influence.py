@@ -19,9 +19,10 @@ from ganeval.errors import GanevalError
 from ganeval.metrics._linear import linearise
 from ganeval.metrics._mmd import Kernel, Sums, Tally
 from ganeval.metrics._pairwise import Centred, one_pass
+from ganeval.metrics.class_scores import parts
 from ganeval.metrics.diversity import vendi as vendi_score
 from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, debiased
-from ganeval.metrics.kernel import gaussian, polynomial, squared_bandwidth, unit_gaussian
+from ganeval.metrics.kernel import cmmd_kernel, gaussian, polynomial, squared_bandwidth
 from ganeval.types import Moments
 
 GROUPS = 25
@@ -85,7 +86,7 @@ def kernels(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]])
     mmd, which the reference sets, is as given.
     """
     sides = Centred.both(fake, real)
-    tallies = {name: Tally(*sides, _kernel(name, fake, real, options)) for name, options in wanted.items()}
+    tallies = {name: Tally(*sides, _kernel(name, *sides, options)) for name, options in wanted.items()}
     one_pass(*sides, list(tallies.values()))
     found = {}
     for name, tally in tallies.items():
@@ -94,15 +95,15 @@ def kernels(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]])
     return found
 
 
-def _kernel(name: str, fake: Tensor, real: Tensor, options: Mapping[str, Any]) -> Kernel:
+def _kernel(name: str, x: Centred, y: Centred, options: Mapping[str, Any]) -> Kernel:
     if name == "kid":
-        gamma = 1 / fake.shape[1] if options["gamma"] is None else options["gamma"]
+        gamma = 1 / x.rows.shape[1] if options["gamma"] is None else options["gamma"]
         return polynomial(options["degree"], gamma, options["coef"])
     if name == "cmmd":
-        return unit_gaussian(options["sigma"] ** 2)
+        return cmmd_kernel(x, y, options["sigma"])
     if options["bandwidth"] == "median":
         raise GanevalError("bandwidth=median depends on the fakes, so the two kernels differ")
-    return gaussian(squared_bandwidth(fake, real, options["bandwidth"], options["sigma"]))
+    return gaussian(squared_bandwidth(x.rows, y.rows, options["bandwidth"], options["sigma"]))
 
 
 def _mmd(sums: Sums, scale: float, *, biased: bool, root: bool) -> Influence:
@@ -112,15 +113,15 @@ def _mmd(sums: Sums, scale: float, *, biased: bool, root: bool) -> Influence:
     return Influence(scale * value, len(x), scale * x, len(y), scale * y, second, root=root)
 
 
-def inception_score(logits: Tensor, *, splits: int) -> Influence:
+def inception_score(logits: Tensor, *, splits: int, shuffle: bool, seed: int) -> Influence:
     """Jackknife within each split, exact."""
     x = logits.double()
     n = len(x)
-    if n < 2 * splits:
+    if 1 <= splits <= n < 2 * splits:
         raise GanevalError(f"splits={splits} of {n} images leave fewer than 2 in a split")
-    scores, influences = [], []
-    for i in range(splits):
-        log_p = x[i * n // splits : (i + 1) * n // splits].log_softmax(1)
+    scores, influences = [], torch.empty(n, dtype=torch.float64, device=x.device)
+    for part in parts(n, splits, shuffle, seed):
+        log_p = x[part].log_softmax(1)
         p = log_p.exp()
         negentropy = torch.xlogy(p, p).sum(1)
         score = (negentropy.mean() - _negentropy(p.mean(0))).exp()
@@ -128,8 +129,8 @@ def inception_score(logits: Tensor, *, splits: int) -> Influence:
         scores.append(float(score))
         # Weighted so that the variance over all images, over n, is that of the mean over the splits.
         change = (len(p) - 1) * (score - without)
-        influences.append((change - change.mean()) * n / (len(p) * splits))
-    return Influence(sum(scores) / splits, n, torch.cat(influences))
+        influences[part] = (change - change.mean()) * n / (len(p) * splits)
+    return Influence(sum(scores) / splits, n, influences)
 
 
 def mode_score(fake: Tensor, real: Tensor, *, form: str) -> Influence:

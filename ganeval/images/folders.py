@@ -152,7 +152,7 @@ def open_zip(path: Path, source: str, memo: Memo) -> ImageSet:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
-            listed = archive.read("dataset.json") if "dataset.json" in archive.namelist() else b"{}"
+            listed = archive.read("dataset.json") if "dataset.json" in archive.namelist() else None
     except (OSError, zipfile.BadZipFile, RuntimeError) as error:
         raise GanevalError(f"can't read the zip {source}: {error}; make it again") from None
     for info in infos:
@@ -168,8 +168,8 @@ def open_zip(path: Path, source: str, memo: Memo) -> ImageSet:
     images = [file for file in files if PurePosixPath(file).suffix.lower() in EXTENSIONS]
     if not images:
         raise _no_images(source, files)
-    labels, names = _class_folders(images)
-    labels, names = _dataset_json(listed, images, source) or (labels, names)
+    # StyleGAN's folders are shards, not classes.
+    labels, names = _class_folders(images) if listed is None else _dataset_json(listed, images, source)
     reader = ZipReader(path, tuple(images), memo)
     return ImageSet(source, reader, all_rows(reader), labels, names)
 
@@ -193,8 +193,8 @@ def _class_folders(images: list[str]) -> tuple[Tensor | None, tuple[str, ...]]:
     return as_labels([number[parts[0]] for parts in tops]), tuple(names)
 
 
-def _dataset_json(text: bytes, images: list[str], source: str) -> tuple[Tensor, tuple[str, ...]] | None:
-    """StyleGAN's labels, {"labels": [[file, label], ...]}; None where there are none.
+def _dataset_json(text: bytes, images: list[str], source: str) -> tuple[Tensor | None, tuple[str, ...]]:
+    """StyleGAN's labels, {"labels": [[file, label], ...]}, which may be null.
 
     A label's name is that of its folder, where each label has one folder and each folder one label.
     """
@@ -204,7 +204,7 @@ def _dataset_json(text: bytes, images: list[str], source: str) -> tuple[Tensor, 
     except (ValueError, TypeError, AttributeError):
         raise GanevalError(f'dataset.json in {source} is not {{"labels": [["file", number], ...]}}; mend it') from None
     if not by_file:
-        return None
+        return None, ()
     missing = [image for image in images if image not in by_file]
     if missing:
         raise GanevalError(f"dataset.json in {source} has no label for {len(missing)} images, {missing[0]!r} the first")

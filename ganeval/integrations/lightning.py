@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import ganeval
@@ -23,7 +24,7 @@ class ScoreSamples(Callback):
     sample: (module, n) -> uint8 images (n, 3, H, W). reference: as in `ganeval.score`, read once; its images, not
     statistics. metrics: names; logged as "ganeval/fid", ..., and "ganeval/collapsed", 1 where the verdict is so.
     The samples are made and scored on rank 0 and the numbers are logged on all, so that a ModelCheckpoint may watch
-    them. The module is in evaluation mode while it samples.
+    them. The module is in evaluation mode while it samples, and no gradients are kept.
     """
 
     def __init__(
@@ -45,12 +46,15 @@ class ScoreSamples(Callback):
     def _score(self, module: LightningModule) -> dict[str, float]:
         if not isinstance(self.reference, Features):
             self.reference = ganeval.extract(self.reference, self.extractor, device=self.device)
-        training = module.training
+        # One by one, for a module that is trained may hold others that are not.
+        modes = {part: part.training for part in module.modules()}
         module.eval()
         try:
-            images = self.sample(module, self.n)
+            with torch.no_grad():
+                images = self.sample(module, self.n)
         finally:
-            module.train(training)
+            for part, training in modes.items():
+                part.training = training
         report = ganeval.score(
             images, self.reference, extractor=self.extractor, metrics=self.metrics, collapse=True, cache=False,
             device=self.device, seed=self.seed,

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganeval.distributed import gather
 from ganeval.errors import GanevalError
 from ganeval.integrations._shared import shared_extractor
 from ganeval.metrics import inception_score, kid, one_nn_accuracy
@@ -29,6 +30,7 @@ from ganeval.types import Extractor
 try:
     from torchmetrics import Metric
     from torchmetrics.utilities import dim_zero_cat
+    from torchmetrics.utilities.distributed import gather_all_tensors
 except ImportError:
     raise GanevalError("ganeval.integrations.torchmetrics needs its package: pip install torchmetrics") from None
 
@@ -58,6 +60,16 @@ class _OnFeatures(Metric):
         for name, state in kept.items():
             setattr(self, name, state)
 
+    def _sync_dist(self, dist_sync_fn: Any = gather_all_tensors, process_group: Any = None) -> None:
+        # Of a rank without rows of one side torchmetrics would gather an empty vector, which fits no other's matrix.
+        lists = {name: state for name, state in self.metric_state.items() if isinstance(state, list)}
+        for name, state in lists.items():
+            found = [known for known in gather((state[0].shape[1], state[0].dtype) if state else None) if known]
+            if not state and found:
+                width, dtype = found[0]
+                setattr(self, name, [torch.empty(0, width, dtype=dtype, device=self.device)])
+        super()._sync_dist(dist_sync_fn, process_group)
+
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         if self._extractor is None:
             return matrix(images, "the batch", at_least=1), None
@@ -82,7 +94,7 @@ class FID(_OnFeatures):
 
     def __init__(self, extractor: str | Extractor | None = "inception", *, dim: int | None = None, **kwargs: Any):
         super().__init__(extractor, **kwargs)
-        width = self._width(dim)
+        self._dim = width = self._width(dim)
         for side in ("fake", "real"):
             # Not to be summed over ranks: a scatter is about its own mean. `_running` puts them together.
             self.add_state(f"{side}_n", torch.zeros((), dtype=torch.int64), dist_reduce_fx=None)
@@ -90,9 +102,13 @@ class FID(_OnFeatures):
             self.add_state(f"{side}_scatter", torch.zeros(width, width, dtype=torch.float64), dist_reduce_fx=None)
 
     def update(self, images: Tensor, real: bool) -> None:
-        """Adds a batch of real or generated images."""
+        """Adds a batch of real or generated images; an empty one adds nothing."""
+        if len(images) == 0:
+            return
         rows, _ = self._features(images)
         side = "real" if real else "fake"
+        if rows.shape[1] != len(getattr(self, f"{side}_mean")):
+            raise GanevalError(f"the batch has {rows.shape[1]} features, and this FID takes {self._dim}")
         total = reduce(add, [*self._running(side), Running.of(rows.to(self.device).double())])
         setattr(self, f"{side}_n", torch.tensor(total.n, device=self.device))
         setattr(self, f"{side}_mean", total.mean)
@@ -126,7 +142,9 @@ class _OnRows(_OnFeatures):
         self.add_state("fake", [], dist_reduce_fx="cat")
 
     def update(self, images: Tensor, real: bool) -> None:
-        """Adds a batch of real or generated images."""
+        """Adds a batch of real or generated images; an empty one adds nothing."""
+        if len(images) == 0:
+            return
         rows, _ = self._features(images)
         (self.real if real else self.fake).append(rows.to(self.device))
 
@@ -189,19 +207,23 @@ class PRDC(_OnRows):
 class InceptionScore(_OnFeatures):
     """Inception Score, as `ganeval.metrics.inception_score`, of the generated images; with extractor=None of logits.
 
-    `update(images)` takes no `real`. Over ranks and batches images are taken in their order, which the parts follow.
+    Real images are passed over, so that it may stand in a collection with metrics that need them.
     """
 
     higher_is_better = True
     logits: list[Tensor]
 
-    def __init__(self, extractor: str | Extractor | None = "inception", *, splits: int = 10, **kwargs: Any):
+    def __init__(
+        self, extractor: str | Extractor | None = "inception", *, splits: int = 10, seed: int = 0, **kwargs: Any
+    ):  # fmt: skip
         super().__init__(extractor, **kwargs)
-        self.splits = splits
+        self.splits, self.seed = splits, seed
         self.add_state("logits", [], dist_reduce_fx="cat")
 
-    def update(self, images: Tensor) -> None:
-        """Adds a batch of generated images."""
+    def update(self, images: Tensor, real: bool = False) -> None:
+        """Adds a batch of generated images; real ones add nothing."""
+        if real or len(images) == 0:
+            return
         pooled, logits = self._features(images)
         found = pooled if self._extractor is None else logits
         if found is None:
@@ -212,4 +234,5 @@ class InceptionScore(_OnFeatures):
         """The mean over the parts, float64 ()."""
         if not len(self.logits):
             raise GanevalError("InceptionScore needs images; call update(images) first")
-        return torch.tensor(inception_score(dim_zero_cat(self.logits), splits=self.splits).value, dtype=torch.float64)
+        found = inception_score(dim_zero_cat(self.logits), splits=self.splits, seed=self.seed)
+        return torch.tensor(found.value, dtype=torch.float64)

@@ -168,7 +168,7 @@ def _options(records: Iterable[Record]) -> Callable[[Record], str]:
 
 
 def _protocol(record: Record, options: str) -> Protocol:
-    keys = ("primary", "extractor", "fingerprint", "n_fake", "n_real", "reference", "checkpoint")
+    keys = ("primary", "extractor", "fingerprint", "n_fake", "n_real", "reference", "checkpoint", "version")
     evaluation = {key: record["evaluation"][key] for key in keys} | {"data_sha256": record["data_sha256"]}
     if record["kind"] == "sanity":
         return Protocol("sanity", None, None, _json(evaluation), options)

@@ -14,11 +14,10 @@ from ganeval.leaderboard import charts
 from ganeval.leaderboard.anchors import COLUMNS, Anchor
 from ganeval.leaderboard.boards import Board, Row
 from ganeval.leaderboard.cells import grid, headings, number, tuned
-from ganeval.leaderboard.records import FOLDER, Record
+from ganeval.leaderboard.records import FOLDER, LARGEST_PNG, Record
 from ganeval.pages import data_uri, environment
 
 PNG = b"\x89PNG\r\n\x1a\n"
-LARGEST_PNG = 100_000
 
 
 def page(root: Path, boards: Sequence[Board], anchors: Mapping[str, Sequence[Anchor]]) -> bytes:

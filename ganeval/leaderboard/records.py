@@ -17,6 +17,10 @@ FOLDER = "records"
 
 NUMBER = (int, float)
 NONE = type(None)
+LARGEST_PNG = 100_000
+"""Bytes that a model's thumbnail grid is below."""
+NAME = "[A-Za-z0-9_.+-]+"
+"""What data and models may be called."""
 KEYS: dict[str, tuple[type, ...]] = {
     "schema": (str,), "data": (str,), "model": (str,), "seed": (int,), "kind": (str,), "status": (str,),
     "reason": (str, NONE), "network": (str, NONE), "title": (str,), "paper": (str, NONE), "command": (str, NONE),
@@ -28,6 +32,7 @@ KEYS: dict[str, tuple[type, ...]] = {
 EVALUATION: dict[str, tuple[type, ...]] = {
     "n_fake": (int, NONE), "n_real": (int,), "reference": (str,), "extractor": (str, NONE),
     "fingerprint": (str, NONE), "primary": (str,), "sampling_seeds": (int, NONE), "checkpoint": (str,),
+    "version": (int,),
 }  # fmt: skip
 METRIC: dict[str, tuple[type, ...]] = {"value": NUMBER, "better": (str,), "title": (str,), "options": (dict,)}
 POINT: dict[str, tuple[type, ...]] = {"step": (int,), "examples": (int,), "metrics": (dict,)}
@@ -92,6 +97,8 @@ def read(path: Path) -> Record:
         found = content.get("schema") if isinstance(content, dict) else type(content).__name__
         raise GanevalError(f"{path}: schema is {found!r}, expected {SCHEMA!r}; write it with this ganeval")
     _expect(content, KEYS, path)
+    if isinstance(content["evaluation"], dict):
+        content["evaluation"].setdefault("version", 1)  # of the records before there was a second
     _expect(content["evaluation"], EVALUATION, path, "evaluation.")
     for name, metric in content["metrics"].items():
         _expect(metric, METRIC, path, f"metrics.{name}.")
@@ -122,7 +129,7 @@ def _refuse_contradictions(content: Mapping[str, Any], path: Path) -> None:
     named = f"{content['data']}/{content['model']}-seed{content['seed']}.json"
     if f"{path.parent.name}/{path.name}" != named:
         raise GanevalError(f"{path}: the content is that of {named}; a record lies under its own name")
-    if not re.fullmatch(r"[A-Za-z0-9_.+-]+", content["data"] + content["model"]):
+    if not re.fullmatch(NAME, content["data"] + content["model"]):
         raise GanevalError(f"{path}: data and model may hold letters, digits and _ . + - alone")
     kind = content["kind"]
     if kind == "sanity":

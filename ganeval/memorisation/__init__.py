@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 from torch import Tensor
 
+from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
 from ganeval.memorisation import words
 from ganeval.memorisation.closest import REACH, Near, closeness, closest_test, count_copies, either, one_each
@@ -26,6 +27,7 @@ NOT_HELD_OUT = 0.01
 SHOWN = 8
 
 
+@true_fp32()
 def memorisation_test(
     fake: Features, real: Features, train: Features, *, mirrored: Features | None = None, alpha: float = 0.05,
     seed: int = 0,

@@ -16,7 +16,13 @@ def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
 
     Raises GanevalError for another rank, fewer than `at_least` rows, NaN or infinity.
     """
-    tensor = torch.as_tensor(rows).detach()
+    try:
+        if isinstance(rows, np.ndarray):
+            # torch takes neither negative strides nor another byte order than the machine's.
+            rows = rows.astype(rows.dtype.newbyteorder("="), order="C", copy=False)
+        tensor = torch.as_tensor(rows).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise GanevalError(f"{name} must be features of shape (N, D), got {type(rows).__name__}") from None
     if tensor.ndim != 2:
         raise GanevalError(f"{name} must be features of shape (N, D), got {tuple(tensor.shape)}")
     if len(tensor) < at_least:

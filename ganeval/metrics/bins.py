@@ -27,6 +27,8 @@ def ndb(fake: Array, real: Array, *, bins: int = 100, alpha: float = 0.05, seed:
     No standard error: the bins' tests depend on each other. Raises GanevalError for under 20 real images, or bins < 2.
     """
     x, y = (rows.cpu().numpy() for rows in pair(fake, real))
+    if not 0 < alpha < 1:
+        raise GanevalError(f"alpha={alpha} of ndb; give a probability, such as 0.05")
     if bins < 2 or len(y) < 20:
         raise GanevalError(f"ndb needs 2 bins and 20 reference images or more, got bins={bins} and {len(y)} images")
     used = min(bins, len(y) // 10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,27 +18,26 @@ PER_CLASS = 10
 """Images per class of either set from which the interval of `mode_score` was found to hold (docs/calibration.md)."""
 
 
-def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
+def inception_score(logits: Array, *, splits: int = 10, shuffle: bool = True, seed: int = 0) -> Estimate:
     """Inception Score (Salimans et al., 2016, arXiv:1606.03498): exp(E_x KL(p(y|x) || p(y))), higher is better.
 
     logits: (N, C) of the generated images, before softmax; for the published score Inception's 1008 without bias.
-    splits: the score is the mean over this many consecutive parts, as published; `details` has their sd, which is
-    what papers print after +-, and the score of all images in one part.
+    splits: the score is the mean over this many parts, as published; `details` has their sd, which is what papers
+    print after +-, and the score of all images in one part. The parts are drawn with the seed, as torch-fidelity does
+    with seed=2020: in the order of class folders each would hold a class or two. shuffle=False takes consecutive rows,
+    as the authors' code does.
     Range 1 to C. Biased downwards for small N / splits: compare only at equal N and splits. Blind to copying, and to
     everything that the classifier does not see.
 
     Interval: for the expected score of so many images in so many splits, not for its limit. The splits are independent
-    draws if the rows are in random order, as score() puts them, so that std_error is their sd / sqrt(splits) and the
-    interval Student's, wide for its splits - 1 degrees of freedom; measured in docs/calibration.md. With one split:
-    the delta method, which is too small where there are few images per class; no interval.
+    draws (where shuffle=False, if the rows are), so that std_error is their sd / sqrt(splits) and the interval Student's, wide for its splits - 1 degrees of
+    freedom; measured in docs/calibration.md. With one split: the delta method, which is too small where there are few
+    images per class; no interval.
     Raises GanevalError for fewer images than splits.
     """
     x = matrix(logits, "logits").double()
     n = len(x)
-    if not 1 <= splits <= n:
-        raise GanevalError(f"splits={splits} of {n} images; give 1 to {n}")
-    parts = [x[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
-    values = torch.tensor([_one_score(part)[0] for part in parts], dtype=torch.float64)
+    values = torch.tensor([_one_score(x[part])[0] for part in parts(n, splits, shuffle, seed)], dtype=torch.float64)
     value, (one_split, variance) = float(values.mean()), _one_score(x)
     details: dict[str, Any] = {"split_std": float(values.std(correction=0)), "one_split": one_split}
     if splits == 1:
@@ -46,6 +46,14 @@ def inception_score(logits: Array, *, splits: int = 10) -> Estimate:
     std_error = float(values.std()) / math.sqrt(splits)
     reach = student(splits - 1) * std_error
     return Estimate(value, std_error, (value - reach, value + reach), n_fake=n, details=details)
+
+
+def parts(n: int, splits: int, shuffle: bool, seed: int) -> list[Tensor]:
+    """The rows of each part of n images. Raises GanevalError for fewer images than parts."""
+    if not 1 <= splits <= n:
+        raise GanevalError(f"splits={splits} of {n} images; give 1 to {n}")
+    order = torch.from_numpy(np.random.RandomState(seed).permutation(n)) if shuffle else torch.arange(n)
+    return [order[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
 
 
 def _one_score(logits: Tensor) -> tuple[float, float]:

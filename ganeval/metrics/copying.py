@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
 from ganeval.intervals import binomial
 from ganeval.metrics._inputs import Array, pair
@@ -28,12 +29,14 @@ FEW = 20
 """A cell counts in C_T if more fakes than this lie in it."""
 
 
+@true_fp32()
 def authenticity(fake: Array, train: Array) -> Estimate:
     """The share of fakes that are no noisy copies of a training image (Alaa et al., 2022, arXiv:2102.08921); higher.
 
     A fake g (N, D) whose nearest training image is t (of M, D) is authentic if another training image is nearer to t
     than g is: min_{s != t} |t - s| < |t - g|. Range 0 to 1. Honest fakes are not all authentic: images drawn from the
-    training set's own distribution score 0.5 to 0.7, so compare with held-out real images in the place of the fakes.
+    training set's own distribution score 0.4 to 0.9, more the more features there are (docs/metrics.md), so compare
+    with held-out real images in the place of the fakes.
     Falls with copies, but also with fakes that lie between the training images, as blurred or averaged ones do.
 
     A copy of a training image that is in the training set twice has 0 < 0: not authentic. Other implementations give
@@ -55,6 +58,7 @@ def authentic(distances: Tensor, rows: Tensor, train: Tensor) -> Estimate:
     return Estimate(share, std_error, interval, n, None, {"n_train": len(train)})
 
 
+@true_fp32()
 def ct(
     fake: Array, train: Array, test: Array, *, cells: int = 3, components: int = 64, seed: int = 0
 ) -> Estimate:  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
 from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, matrix, pair
@@ -59,6 +60,7 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
     return frechet(fake, real, {"fid_debiased": {"seed": seed}})["fid_debiased"]
 
 
+@true_fp32()
 def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
     """fid and fid_debiased, {name: its options}, from one decomposition."""
     x, y = _checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2)
@@ -90,12 +92,14 @@ def _checked(fake: Array, real: Array | Moments, at_least: int) -> tuple[Tensor,
     return x, Moments(real.mean.to(x.device).double(), real.cov.to(x.device).double(), real.n)
 
 
+@true_fp32()
 def distance(x: Tensor | Moments, y: Tensor | Moments) -> float:
     """The Fréchet distance of eq. 6 alone; either set may have fewer images than features."""
     a, b = root(x), root(y)
     mean_x, mean_y = (side.mean if isinstance(side, Moments) else mean(side) for side in (x, y))
     squares = (mean_x - mean_y).square().sum() + a.square().sum() + b.square().sum()
-    return float(squares) - 2 * trace_of_root_product(a, b)
+    # Of equal sets rounding may take it below 0.
+    return max(0.0, float(squares) - 2 * trace_of_root_product(a, b))
 
 
 def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, *, seed: int) -> Estimate:
@@ -114,6 +118,12 @@ def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None
     details: dict[str, Any] = {"plain": whole, "bias": whole - value}
     if isinstance(y, Moments):
         details["reference"] = "taken as exact: only the samples' part of the bias and of the error is in the number"
+        # The bias goes with the number of images, about alike for both sets.
+        if y.n and (stays := (whole - value) * n / y.n) > (linear.variance() ** 0.5 if linear else 0) / 2:
+            details["warning"] = (
+                f"about {stays:.2g} of it is the bias that the reference's own {y.n:,} images add, which statistics "
+                "do not tell: score against the images"
+            )
     if linear is None or half is None:
         details["no_interval"] = (
             f"{fewest} images for {x.shape[1]} features, where {enough} are needed" if fewest < enough else SINGULAR
@@ -160,6 +170,7 @@ def _std_error(whole: Linear, half: Linear, bias: float) -> tuple[float, float]:
     return math.sqrt(min(extrapolated, degenerate)), tails
 
 
+@true_fp32()
 def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:
     """Memorisation-informed FID (Bai et al., 2021, arXiv:2106.03062): FID / d, lower is better.
 
@@ -178,7 +189,7 @@ def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:
     nearest = float(apart.mean())
     value = distance(x, y)
     penalty = nearest if nearest < eps else 1.0
-    value = value / penalty if penalty else (math.inf if value > 0 else math.nan)
+    value = value / penalty if penalty else math.inf
     details = {"nearest_cosine_distance": nearest, "no_interval": "biased as FID is, and its penalty jumps at eps"}
     return Estimate(value, None, None, len(x), len(y), details)
 

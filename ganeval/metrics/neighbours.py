@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
 from ganeval.intervals import binomial, student
 from ganeval.metrics._halves import SPLITS, TIE, Balls, design_effect, halvings, listed, nearest_in_half
@@ -102,6 +103,7 @@ def coverage(fake: Array, real: Array, *, k: int = 5, strict: bool = True) -> Es
     return neighbours(fake, real, {"coverage": {"k": k, "strict": strict}})["coverage"]
 
 
+@true_fp32()
 def neighbours(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
     """The wanted metrics of this module, {name: its options}, from one pass over the distances."""
     sides = Centred.both(*pair(fake, real))

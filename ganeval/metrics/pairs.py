@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ganeval.devices import true_fp32
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._pairwise import Centred, Taker, one_pass
 from ganeval.metrics.kernel import Reading, cmmd_reading, kid_reading, mmd_reading
@@ -14,6 +15,7 @@ from ganeval.types import Estimate
 KERNELS: dict[str, Callable[..., Reading]] = {"kid": kid_reading, "mmd": mmd_reading, "cmmd": cmmd_reading}
 
 
+@true_fp32()
 def pairs(fake: Array, real: Array, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
     """The wanted metrics, {name: its options}, of `kernel` and `neighbours`; raises what they raise."""
     sides = Centred.both(*pair(fake, real))

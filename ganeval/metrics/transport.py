@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._pairwise import distances
@@ -29,8 +30,6 @@ def emd(fake: Array, real: Array, *, max_n: int = 2000, squared: bool = False, s
     Raises GanevalError for max_n under 2.
     """
     x, y = pair(fake, real)
-    if max_n < 2:
-        raise GanevalError(f"max_n={max_n} of emd; give 2 or more")
     a, b = equal_sizes(x, y, max_n, seed)
     n = len(a)
     cost = costs(a, b, squared)
@@ -43,6 +42,8 @@ def emd(fake: Array, real: Array, *, max_n: int = 2000, squared: bool = False, s
 
 def equal_sizes(x: Tensor, y: Tensor, max_n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Both sets, the larger one, and both above max_n, subsampled to one size."""
+    if max_n < 2:
+        raise GanevalError(f"max_n={max_n} of emd; give 2 or more")
     n = min(len(x), len(y), max_n)
     random = np.random.RandomState(seed)
     a, b = (rows if len(rows) == n else rows[_some(random, len(rows), n, rows.device)] for rows in (x, y))
@@ -59,6 +60,7 @@ def _some(random: np.random.RandomState, total: int, n: int, device: torch.devic
     return torch.from_numpy(random.choice(total, n, replace=False)).to(device)
 
 
+@true_fp32()
 def sliced_wasserstein(fake: Array, real: Array, *, projections: int = 500, seed: int = 0) -> Estimate:
     """Sliced 2-Wasserstein distance: sqrt(E_u W_2^2(<x, u>, <y, u>)) over random unit vectors u; lower is better.
 
@@ -68,8 +70,6 @@ def sliced_wasserstein(fake: Array, real: Array, *, projections: int = 500, seed
     which is no sampling error. Raises GanevalError for no projections.
     """
     x, y = pair(fake, real)
-    if projections < 1:
-        raise GanevalError(f"projections={projections} of sliced_wasserstein; give 1 or more")
     parts = directions(x, projections, seed)
     squares = torch.cat([w2_squared(x @ part, y @ part) for part in parts])
     value = math.sqrt(float(squares.mean()))
@@ -80,6 +80,8 @@ def sliced_wasserstein(fake: Array, real: Array, *, projections: int = 500, seed
 
 def directions(x: Tensor, projections: int, seed: int) -> tuple[Tensor, ...]:
     """Random unit vectors of the rows' dimension, as the columns of matrices (D, 64 or fewer)."""
+    if projections < 1:
+        raise GanevalError(f"projections={projections} of sliced_wasserstein; give 1 or more")
     random = np.random.RandomState(seed)
     vectors = torch.from_numpy(random.standard_normal((x.shape[1], projections))).to(x)
     return (vectors / vectors.norm(dim=0)).split(64, dim=1)

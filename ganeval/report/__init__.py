@@ -79,7 +79,12 @@ class ScoreReport:
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
+        if name not in self.metrics:
+            raise KeyError(f"{name}: {self.skipped.get(name, 'it was not asked for')}")
         return self.metrics[name].estimate
+
+    def __str__(self) -> str:
+        return self.to_text()
 
     def title(self, metric: Metric) -> str:
         """What people read of this metric on these features."""

@@ -122,7 +122,7 @@ def conventions(report: ScoreReport) -> str:
     """The options that papers differ in."""
     texts = {}
     for name, scored in report.metrics.items():
-        options = {k: v for k, v in scored.options.items() if k != "seed" and v not in (None, False)}
+        options = {k: v for k, v in scored.options.items() if k not in ("seed", "shuffle") and v not in (None, False)}
         if options:
             texts[name] = ", ".join(f"{k}={v}" for k, v in options.items())
     return "; ".join(f"{', '.join(names)} {options}" for options, names in sharing(texts).items())
