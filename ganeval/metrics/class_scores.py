@@ -30,9 +30,9 @@ def inception_score(logits: Array, *, splits: int = 10, shuffle: bool = True, se
     everything that the classifier does not see.
 
     Interval: for the expected score of so many images in so many splits, not for its limit. The splits are independent
-    draws (where shuffle=False, if the rows are), so that std_error is their sd / sqrt(splits) and the interval Student's, wide for its splits - 1 degrees of
-    freedom; measured in docs/calibration.md. With one split: the delta method, which is too small where there are few
-    images per class; no interval.
+    draws (where shuffle=False, if the rows are), so that std_error is their sd / sqrt(splits) and the interval
+    Student's, wide for its splits - 1 degrees of freedom; measured in docs/calibration.md. With one split: the delta
+    method, which is too small where there are few images per class; no interval.
     Raises GanevalError for fewer images than splits.
     """
     x = matrix(logits, "logits").double()
