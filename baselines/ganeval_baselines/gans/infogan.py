@@ -30,6 +30,7 @@ class InfoGAN(GAN):
     are theirs: 1e-3 for the generator, 2e-4 for the discriminator.
     `info` in the log is -L_I without the constant H(c); `mutual_information` estimates I(c; x) of the categorical
     code in nats.
+    On 2-D mixtures it has one code of 8 values, the ring's number of modes, and the suite's rates.
     Differs from the paper: the discriminator maximises L_I too, as in the authors' code, while eq. 5 leaves that to
     G and Q; Q learns with both players, in the authors' code with the discriminator alone; latents are normal, not
     uniform.

@@ -23,7 +23,8 @@ class WGAN(GAN):
     Weights are clipped after each critic step, as in the algorithm; the authors' code clips before each.
     Batch normalisation in the critic as in the authors' DCGAN.
     Differs from the paper: the suite's networks. On 2-D mixtures clip is 0.1 and the rate 5e-4, for a critic of three
-    thin layers clipped at 0.01 is flat.
+    thin layers clipped at 0.01 is flat; the five critic steps and the warm-up stay, unlike WGAN-GP's, so that the
+    generator makes a fifth of the steps there.
     """
 
     recipe = WGANRecipe(optimiser="rmsprop", learning_rate=5e-5, critic_steps=5)
