@@ -19,10 +19,11 @@ def advise(
     verified: bool, train: Features | None = None,
 ) -> Iterator[str]:  # fmt: skip
     """One line for each thing that a reader of these numbers should know, the gravest first."""
-    yield from _sample_size(fake, real, {title(line.metric): line for line in scored.values()})
+    titled = {title(line.metric): line for line in scored.values()}
+    yield from _sample_size(fake, real, titled)
     yield from (
         f"{name}: {line.estimate.details['warning']}"
-        for name, line in scored.items()
+        for name, line in titled.items()
         if "warning" in line.estimate.details
     )
     if not verified:
