@@ -104,7 +104,7 @@ def test_a_warning_about_several_sets_is_said_once(sets: Path, tmp_path: Path) -
     done = run("score", sets / "a", sets / "b", twins, "--ref", sets / "r", *FAST, "--metric", "kid")
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert [line for line in warnings if "subsets of 60" in line] == [
-        "warning: kid: subsets of 60 instead of 1000, for want of images: not the published KID"
+        "warning: KID: subsets of 60 instead of 1000, for want of images: not the published KID"
     ]
     assert [line for line in warnings if "duplicates" in line] == [
         f"warning: {twins}: 1 of the 60 samples are exact duplicates of another sample"
