@@ -88,7 +88,9 @@ def test_the_inception_scores_influences_have_the_splits_variance() -> None:
         found, _ = left_out(lambda a, _: METRICS["inception_score"].fn(a, splits=1).value, part, part[:2])
         variances.append(float(centred(found).square().sum()) / 15**2)
     found = closed.inception_score(x, splits=3, shuffle=False, seed=0)
-    assert found.value == pytest.approx(METRICS["inception_score"].fn(x, splits=3).value)
+    assert found.value == pytest.approx(METRICS["inception_score"].fn(x, splits=3, shuffle=False).value)
+    shuffled = closed.inception_score(x, splits=3, shuffle=True, seed=4)
+    assert shuffled.value == pytest.approx(METRICS["inception_score"].fn(x, splits=3, seed=4).value)
     assert float(found.fake.square().mean()) / 45 == pytest.approx(sum(variances) / 9)
 
 

@@ -298,7 +298,8 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     assert "must be a whole number" in complaint(*TRAIN, *out, "--set", "batch_size=4.5")
     assert "write it as --set key=value" in complaint(*TRAIN, *out, "--set", "batch_size")
     assert "the budget is 0" in complaint(*TRAIN[:4], "--budget", 0, *out)
-    assert "the seed is -3" in complaint(*TRAIN, *out, "--seed", -3)
+    with pytest.raises(GanevalError, match="the seed is -3"):
+        plan("nsgan", RING, -3, 100)
     plain = folder_of(tmp_path / "plain", 8)
     assert "needs class labels" in complaint("train", "cgan", "--data", plain, "--extractor", "pixels:8", *out)
     mixed = folder_of(tmp_path / "mixed", 8, other=10)

@@ -11,9 +11,9 @@ class DCGAN(GAN):
 
     Weights from N(0, 0.02), batch normalisation but for the generator's output and the discriminator's input,
     latent dimension 100, Adam at 2e-4 with beta1 0.5.
-    Differs from the paper: batches of 64, not 128, and a width of 32; images of 28x28 or 32x32 have one stage fewer than
-    64x64; at 8x8, where two halvings leave nothing to convolve, the networks are the suite's perceptrons; latents are
-    normal, not uniform.
+    Differs from the paper: batches of 64, not 128, and a width of 32; images of 28x28 or 32x32 have one stage fewer
+    than 64x64; at 8x8, where two halvings leave nothing to convolve, the networks are the suite's perceptrons;
+    latents are normal, not uniform.
     """
 
     recipe = GANRecipe(latent_dim=100)
