@@ -118,6 +118,22 @@ def test_a_collection_of_them() -> None:
     assert {name: float(found[name]) for name in found} == pytest.approx({n: expected(n) for n in found}, rel=1e-9)
 
 
+def test_the_inception_score_of_a_collection_is_that_of_the_fakes() -> None:
+    fake, real = pixels("digits:train", 120), pixels("digits:test", 60)
+    together = torchmetrics.MetricCollection([FID("classifier:digits"), InceptionScore("classifier:digits")])
+    for batch in fake.split(50):
+        together.update(batch, real=False)
+    together.update(real, real=True)
+    together.update(real[:0], real=False)
+    logits = ganeval.extract(fake, "classifier:digits", cache=False).logits
+    assert float(together.compute()["InceptionScore"]) == pytest.approx(inception_score(logits).value, rel=1e-5)
+
+
+def test_widths_that_do_not_fit() -> None:
+    with pytest.raises(GanevalError, match="6 features"):
+        FID(None, dim=10).update(X, real=True)
+
+
 def test_metrics_of_one_extractor_compute_a_batch_once() -> None:
     net = load_extractor("classifier:digits")
     calls: list[int] = []
@@ -155,12 +171,19 @@ for name, make in KINDS.items():
     metric.update(X[:137] if rank == 0 else X[137:], real=False)
     metric.update(Y[:201] if rank == 0 else Y[201:], real=True)
     print(name, numbers(metric.compute()), sep="|", flush=True)
-metric = KINDS["fid"]()
-# A rank without any image.
-if rank == 0:
-    metric.update(X, real=False)
-    metric.update(Y, real=True)
-print("alone", numbers(metric.compute()), sep="|", flush=True)
+for name, make in KINDS.items():
+    metric = make()
+    # Each rank has one side alone; and one of them has none at all.
+    if rank == 0:
+        metric.update(Y, real=True)
+    else:
+        metric.update(X, real=False)
+    print("sides " + name, numbers(metric.compute()), sep="|", flush=True)
+    metric = make()
+    if rank == 0:
+        metric.update(Y, real=True)
+        metric.update(X, real=False)
+    print("alone " + name, numbers(metric.compute()), sep="|", flush=True)
 dist.destroy_process_group()
 """
 
@@ -176,10 +199,10 @@ def test_two_processes_come_to_what_one_comes_to(tmp_path: Path) -> None:
     for process in ranks:
         lines = [line.split("|") for line in process.communicate(timeout=240)[0].splitlines() if "|" in line]
         found = {name: eval(text) for name, text in lines}
-        assert found.pop("alone") == pytest.approx(TRUE, rel=1e-12)
-        assert found.keys() == KINDS.keys()
+        assert len(found) == 3 * len(KINDS)
         for name in KINDS:
-            assert found[name] == pytest.approx(expected(name), rel=1e-9), name
+            for how in ("", "sides ", "alone "):
+                assert found[how + name] == pytest.approx(expected(name), rel=1e-9), how + name
 
 
 # Lightning
@@ -193,16 +216,20 @@ def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
 
     real = pixels("digits:test", 300)
     modes: list[bool] = []
+    learner = Learner()
+    learner.frozen = torch.nn.BatchNorm1d(3).eval()
+    thawed: list[bool] = []
 
     # The samples are real digits, brighter from epoch to epoch.
     def sample(module: Any, n: int) -> torch.Tensor:
-        modes.append(module.training)
+        modes.append(module.training or torch.is_grad_enabled())
         return sample_of(module.current_epoch)[:n]
 
     logged: list[dict[str, float]] = []
 
     class Keep(lightning.Callback):  # type: ignore[misc, name-defined]
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            thawed.append(pl_module.frozen.training)
             logged.append({k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("ganeval/")})
 
     scores = ScoreSamples(sample, real, n=100, every_n_epochs=2, metrics=["fid"], extractor="classifier:digits")
@@ -210,8 +237,9 @@ def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
         max_epochs=4, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path, callbacks=[scores, Keep()],
     )  # fmt: skip
-    trainer.fit(Learner(), torch.utils.data.DataLoader(torch.zeros(4, 1), batch_size=2))
-    assert modes == [False, False], "every second epoch, in evaluation mode"
+    trainer.fit(learner, torch.utils.data.DataLoader(torch.zeros(4, 1), batch_size=2))
+    assert modes == [False, False], "every second epoch, in evaluation mode and without gradients"
+    assert not any(thawed), "what was in evaluation mode within a training module stays so"
     first, second = logged[1], logged[3]
     darker = ganeval.score(sample_of(1), real, extractor="classifier:digits", metrics=["fid"], cache=False)
     assert first["ganeval/fid"] == pytest.approx(darker["fid"].value, rel=1e-5)
