@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import torch
 
 from ganeval import cache as caches
-from ganeval.devices import for_metrics, true_fp32
+from ganeval.devices import for_metrics
 from ganeval.distributed import deal, gather, rank
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
 from ganeval.types import Estimate, Features, Moments
 

@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ganeval.allocator import pages_kept
-from ganeval.devices import Fitting, Sender, current, decoders, fetched, in_precision, true_fp32
+from ganeval.devices import Fitting, Sender, current, decoders, fetched, in_precision
 from ganeval.errors import BadImageError, GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet
 from ganeval.images.arrays import ArrayReader
 from ganeval.settings import Precision

@@ -7,9 +7,10 @@ from dataclasses import replace
 import torch
 
 from ganeval.collapse import CollapseReport, collapse_test
-from ganeval.devices import for_metrics, true_fp32
+from ganeval.devices import for_metrics
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan
+from ganeval.fp32 import true_fp32
 from ganeval.memorisation import MemorisationReport, memorisation_test
 from ganeval.registry import METRICS
 from ganeval.settings import Settings

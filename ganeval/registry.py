@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from ganeval.errors import GanevalError, unknown
@@ -92,9 +93,9 @@ def _like(default: Any, value: Any, what: str) -> Any:
         except (ValueError, KeyError):
             kind = "true or false" if isinstance(default, bool) else "a number"
             raise GanevalError(f"{what} must be {kind}, got {value!r}") from None
-    kinds: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
-    allowed = kinds.get(type(default), (object,))
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+    # Numbers of numpy are numbers, and True is none.
+    allowed: type = {bool: bool, int: Integral, float: Real, str: str}.get(type(default), object)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and allowed is not bool):
         raise GanevalError(f"{what} must be {type(default).__name__}, got {value!r}")
     if isinstance(value, float) and value != value:
         raise GanevalError(f"{what} must be a number, got {value!r}")

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.devices import pick_device, true_fp32
+from ganeval.devices import pick_device
 from ganeval.distributed import fold
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.features import full_fingerprint
+from ganeval.fp32 import true_fp32
 from ganeval.metrics._inputs import Array, matrix
 from ganeval.metrics._moments import ROWS, Running
 from ganeval.metrics.frechet import distance

@@ -15,9 +15,10 @@ from torch import Tensor
 
 import ganeval
 from ganeval import devices, evaluate
-from ganeval.devices import Fitting, decoders, fetched, for_metrics, pick_device, true_fp32
+from ganeval.devices import Fitting, decoders, fetched, for_metrics, pick_device
 from ganeval.errors import GanevalError
 from ganeval.extractors import Wrapped, load_extractor
+from ganeval.fp32 import true_fp32
 from ganeval.images import Image, ImageSet
 from ganeval.registry import METRICS
 from tests.seeded_weights import save_seeded_inception

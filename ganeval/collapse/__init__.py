@@ -25,8 +25,8 @@ from ganeval.collapse.similarity import (
     find_twins,
     similarity_test,
 )
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.metrics._inputs import matrix, pair
 from ganeval.types import Features
 

@@ -18,9 +18,10 @@ from ganeval.comparison.differences import Difference, difference, holm, nearer
 from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.report import Compared, ComparisonReport
-from ganeval.devices import for_metrics, pick_device, true_fp32
+from ganeval.devices import for_metrics, pick_device
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
+from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet, Source
 from ganeval.metrics._inputs import matrix, pair
 from ganeval.registry import METRICS

@@ -9,8 +9,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.extractors import load_extractor
+from ganeval.fp32 import true_fp32
 from ganeval.streaming import pixels_of
 from ganeval.types import Extractor
 

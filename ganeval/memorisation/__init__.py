@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.memorisation import words
 from ganeval.memorisation.closest import REACH, Near, closeness, closest_test, count_copies, either, one_each
 from ganeval.memorisation.report import Copies, MemorisationReport, Pair, Verdict

@@ -17,8 +17,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.intervals import binomial
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._moments import moments

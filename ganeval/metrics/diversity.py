@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.metrics._inputs import Array, matrix
 from ganeval.metrics._moments import scatter
 from ganeval.types import Estimate

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, matrix, pair
 from ganeval.metrics._linear import Linear, linearise
@@ -65,7 +65,7 @@ def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str
     """fid and fid_debiased, {name: its options}, from one decomposition."""
     x, y = _checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2)
     linear = linearise(x, y)
-    value = linear.distance if linear else distance(x, y)
+    value = _not_negative(linear.distance) if linear else distance(x, y)
     n, m = len(x), y.n if isinstance(y, Moments) else len(y)
     results = {}
     if "fid" in wanted:
@@ -98,8 +98,12 @@ def distance(x: Tensor | Moments, y: Tensor | Moments) -> float:
     a, b = root(x), root(y)
     mean_x, mean_y = (side.mean if isinstance(side, Moments) else mean(side) for side in (x, y))
     squares = (mean_x - mean_y).square().sum() + a.square().sum() + b.square().sum()
-    # Of equal sets rounding may take it below 0.
-    return max(0.0, float(squares) - 2 * trace_of_root_product(a, b))
+    return _not_negative(float(squares) - 2 * trace_of_root_product(a, b))
+
+
+def _not_negative(value: float) -> float:
+    """Rounding may take the distance of equal sets below 0; what is no number stays so."""
+    return 0.0 if value < 0 else value
 
 
 def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, *, seed: int) -> Estimate:

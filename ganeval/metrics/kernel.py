@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._mmd import Error, Kernel, Sums, Tally
 from ganeval.metrics._pairwise import Centred, one_pass, squared_distances, unit

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.intervals import binomial, student
 from ganeval.metrics._halves import SPLITS, TIE, Balls, design_effect, halvings, listed, nearest_in_half
 from ganeval.metrics._inputs import Array, pair

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ganeval.devices import true_fp32
+from ganeval.fp32 import true_fp32
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._pairwise import Centred, Taker, one_pass
 from ganeval.metrics.kernel import Reading, cmmd_reading, kid_reading, mmd_reading

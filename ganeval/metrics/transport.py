@@ -9,8 +9,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ganeval.devices import true_fp32
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._pairwise import distances
 from ganeval.types import Estimate

@@ -29,11 +29,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 import ganeval
-from ganeval.devices import in_precision, pick_device, true_fp32
+from ganeval.devices import in_precision, pick_device
 from ganeval.evaluate import plan, run
 from ganeval.extractors import load_extractor
 from ganeval.extractors.inception import SIZE
 from ganeval.files import write_result
+from ganeval.fp32 import true_fp32
 from ganeval.metrics._pairwise import distances
 from ganeval.types import Extractor
 from tests.benchmarks.end_to_end import machine, versions
