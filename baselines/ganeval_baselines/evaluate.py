@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -191,7 +191,14 @@ def share(name: str, hits: Tensor) -> dict[str, Any]:
     return own(name, p, binomial(p, len(hits))[0])
 
 
-def test_error(model: Any, test: Batch) -> Rows:
+@runtime_checkable
+class Classifies(Protocol):
+    """A model that tells classes: a classifier, or a GAN whose discriminator is one."""
+
+    def errors(self, images: Tensor, labels: Tensor) -> float: ...
+
+
+def test_error(model: Classifies, test: Batch) -> Rows:
     """The test error of a classifier, in percent, with its binomial standard error."""
     assert test.labels is not None
     p = model.errors(test.real, test.labels)

@@ -75,6 +75,8 @@ class BySamples:
         ]
         rows[primary]["evaluation_sd"] = float(np.std(values, ddof=1))
         rows |= {name: evaluate.own(name, value) for name, value in model.measures().items()}
+        if isinstance(model, evaluate.Classifies) and isinstance(reference.data, Images):
+            rows |= evaluate.test_error(model, _held_out(reference.data))
         return result
 
     def of_samples(self, samples: Samples, seed: int, folder: Path) -> dict[str, Any]:
@@ -128,7 +130,11 @@ def judge_of(model: str, data: Mixture | Images, extractor: str = "auto") -> Jud
         return BySamples(evaluate.reference_of(data, extractor))
     if extractor != "auto":
         raise GanevalError(f"--extractor {extractor}: a classifier is scored by its test error; leave it out")
+    assert isinstance(data, Images)
+    return ByError(data, _held_out(data))
+
+
+def _held_out(data: Images) -> Batch:
     from ganeval_baselines.classifiers.base import held_out
 
-    assert isinstance(data, Images)
-    return ByError(data, held_out(data))
+    return held_out(data)

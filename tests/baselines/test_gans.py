@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from ganeval_baselines.data import Batch
+from ganeval_baselines.evaluate import reference_of
 from ganeval_baselines.gans.ebgan import AutoEncoder
 from ganeval_baselines.gans.infogan import InfoGAN
 from ganeval_baselines.gans.mad_gan import Generators
 from ganeval_baselines.gans.minibatch_discrimination import Minibatch
+from ganeval_baselines.judges import BySamples
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
@@ -615,6 +618,18 @@ def test_ssgan_by_hand() -> None:
     gap = G.mean(0) - X.mean(0)
     assert loss == pytest.approx((gap**2).mean(), rel=1e-5)
     np.testing.assert_allclose(slope, np.tile(gap / N, (N, 1)), rtol=1e-5)
+
+
+def test_ssgan_s_record_has_its_test_error(tmp_path: Path) -> None:
+    data = data_of("digits")
+    model = state_of("ssgan", "digits").model
+    judge = BySamples(reference_of(data))
+    rows = judge.verdict(model, 0, tmp_path)["metrics"]
+    images = torch.stack([data.held_out[i].pixels[:1] for i in range(len(data.held_out))]).float() / 127.5 - 1
+    with torch.no_grad():
+        wrong = model.eval().discriminator(images).argmax(1) != data.held_out.labels
+    assert rows["test_error"]["value"] == pytest.approx(100 * float(wrong.double().mean()))
+    assert "test_error" not in judge.verdict(state_of("nsgan", "digits").model, 0, tmp_path)["metrics"]
 
 
 def test_ssgan_uses_no_label_but_those_it_was_given() -> None:
