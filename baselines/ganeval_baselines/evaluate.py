@@ -198,8 +198,8 @@ class Classifies(Protocol):
     def errors(self, images: Tensor, labels: Tensor) -> float: ...
 
 
-def test_error(model: Classifies, test: Batch) -> Rows:
-    """The test error of a classifier, in percent, with its binomial standard error."""
+def test_error(model: Any, test: Batch) -> Rows:
+    """The test error of what `Classifies`, in percent, with its binomial standard error."""
     assert test.labels is not None
     p = model.errors(test.real, test.labels)
     return {"test_error": own("test_error", 100 * p, 100 * binomial(p, len(test.real))[0])}
