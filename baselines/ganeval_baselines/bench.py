@@ -110,7 +110,8 @@ def bench(
 ) -> dict[str, str]:
     """Runs what of the suite has no record yet; returns {job: what came of it} for every job.
 
-    rescored: finished runs that an older version has scored are scored anew, from their checkpoints in places.runs.
+    rescored: nothing is trained; finished runs that an older version has scored are scored anew, from their checkpoints
+    in places.runs.
     told is called with a line as each job ends.
     Raises GanevalError, before anything is run, for an unknown model, one that the data do not allow, or a record
     of another configuration in the way.
@@ -128,15 +129,16 @@ def bench(
     if isinstance(samples := judges.get("gan"), BySamples):
         n = samples.reference.sample_size
         wanted = [*(Sanity(name, data, seed, n) for seed in numbers for name in TITLES), *wanted]
-    came = {
-        name_of(job): "was there"
-        for job in wanted
-        if _finished(job, places.records) and not (rescored and _outdated(job, places.records, judges[_kind(job)]))
-    }
-    todo = [job for job in wanted if name_of(job) not in came]
+    there = {name_of(job) for job in wanted if _finished(job, places.records)}
+    if rescored:
+        wanted = [job for job in wanted if name_of(job) in there]
+        there = {name_of(job) for job in wanted if not _outdated(job, places.records, judges[_kind(job)])}
+    came = dict.fromkeys(sorted(there), "was there")
+    todo = [job for job in wanted if name_of(job) not in there]
+    once = _rescored if rescored else _record
     with workers(backend, jobs, cluster) as returned:
         results = joblib.Parallel(return_as=returned)(
-            joblib.delayed(_one)(job, judges[_kind(job)], places, device, threads) for job in todo
+            joblib.delayed(_one)(once, job, judges[_kind(job)], places, device, threads) for job in todo
         )
         for done, (name, outcome) in enumerate(results, 1):
             came[name] = outcome
@@ -175,14 +177,17 @@ def _outdated(job: Job, root: Path, judge: Judge) -> bool:
     return found["status"] == "ok" and found["evaluation"]["version"] != judge.evaluation()["version"]
 
 
-def _one(job: Job, judge: Judge, places: Places, device: str, threads: int) -> tuple[str, str]:
+def _one(
+    make: Callable[[Job, Places, Judge, str], dict[str, Any]], job: Job, judge: Judge, places: Places, device: str,
+    threads: int,
+) -> tuple[str, str]:  # fmt: skip
     """One job and its record; whatever goes wrong in it is said of it, and stops no other."""
     load_plugins()
     torch.set_num_threads(threads)
     name = name_of(job)
     folder, path = places.runs / name, places.records / f"{name}.json"
     try:
-        record = _rescored(job, folder, path, judge, device) if path.exists() else _record(job, folder, judge, device)
+        record = make(job, places, judge, device)
         write(record, path)
         if record["status"] == "ok" and job.seed == 0 and (folder / "samples.png").exists():
             shutil.copyfile(folder / "samples.png", path.parent / f"{job.model}.png")
@@ -192,14 +197,16 @@ def _one(job: Job, judge: Judge, places: Places, device: str, threads: int) -> t
     return name, describe(record)
 
 
-def _rescored(job: Job, folder: Path, path: Path, judge: Judge, device: str) -> dict[str, Any]:
-    """A failed run is done again; of another only the scores are renewed."""
-    if isinstance(job, Sanity) or records.read(path)["status"] == "failed":
-        return _record(job, folder, judge, device)
-    return rescore(dict(records.read(path).content), job, folder, judge, device)
+def _rescored(job: Job, places: Places, judge: Judge, device: str) -> dict[str, Any]:
+    """The record of a job with its scores renewed."""
+    if isinstance(job, Sanity):
+        return _record(job, places, judge, device)
+    found = records.read(places.records / f"{name_of(job)}.json")
+    return rescore(dict(found.content), job, places.runs / name_of(job), judge, device)
 
 
-def _record(job: Job, folder: Path, judge: Judge, device: str) -> dict[str, Any]:
+def _record(job: Job, places: Places, judge: Judge, device: str) -> dict[str, Any]:
+    folder = places.runs / name_of(job)
     if isinstance(job, Sanity):
         assert isinstance(judge, BySamples)
         return perform_sanity(job.model, job.seed, folder, judge)

@@ -114,7 +114,7 @@ def _setting(text: str) -> tuple[str, str]:
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
 @DOWNLOAD
 @IMAGE_SIZE
-@click.option("--rescore", is_flag=True, help="Score finished runs anew that an older version has scored.")
+@click.option("--rescore", is_flag=True, help="Train nothing: score anew what an older version has scored.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def bench(
     suite: str, models: str | None, seeds: int | None, jobs: int, threads: int, backend: str, cluster: str | None,
