@@ -51,3 +51,8 @@ def pull_away(features: Tensor) -> Tensor:
     unit = features / features.norm(dim=1, keepdim=True)
     n = len(unit)
     return ((unit @ unit.T).square().sum() - n) / (n * (n - 1))
+
+
+def matching(features: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """The mean squared gap between the mean features of two batches (Salimans et al., 2016, section 3.1)."""
+    return (features(real).mean(0) - features(fake).mean(0)).square().mean()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
-from torch import Tensor
 
 from ganeval.collapse import words
 from ganeval.collapse.classes import Classes, Labels, assign
@@ -27,7 +25,7 @@ from ganeval.collapse.similarity import (
 )
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.metrics._inputs import matrix, pair
+from ganeval.metrics._inputs import matrix, pair, shuffled
 from ganeval.types import Features
 
 __all__ = ["CollapseReport", "Fidelity", "Mode", "ModeCount", "Similarity", "Support", "collapse_test", "count_modes"]
@@ -85,7 +83,7 @@ def collapse_test(
     x, y = (rows.cpu() for rows in pair(fake.pooled, real.pooled))
     _check(fake, real)
     random = np.random.default_rng(seed)
-    fake_rows, real_rows = _shuffled(x, random), _shuffled(y, random)
+    fake_rows, real_rows = shuffled(x, random), shuffled(y, random)
     held, test = real_rows[: len(y) // 2], real_rows[len(y) // 2 :]
     some_fake, some_held, some_test = (rows[:COMPARED] for rows in (fake_rows, held, test))
     similarity = similarity_test(x[some_fake], y[some_test], y[some_held], random, alpha / 2)
@@ -129,13 +127,6 @@ def _check(fake: Features, real: Features) -> None:
         )
 
 
-def _shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
-    """Row numbers in an order that depends on the seed and on what the rows hold, not on how they came."""
-    digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows.numpy()]
-    canonical = np.array(sorted(range(len(rows)), key=digests.__getitem__))
-    return canonical[random.permutation(len(rows))]
-
-
 def _modes(classes: Classes, level: float, fidelity: Fidelity, shift: Shift | None) -> tuple[Mode, ...]:
     modes = find_missing(*classes.counts(), classes.names, level, fidelity.unreadable, fidelity.unclear, shift)
     return tuple(
@@ -169,7 +160,7 @@ def _verdict(
 
 def _without_reference(fake: Features, alpha: float, seed: int) -> CollapseReport:
     x = matrix(fake.pooled, "fake", at_least=MIN_FAKE).cpu()
-    rows = _shuffled(x, np.random.default_rng(seed))
+    rows = shuffled(x, np.random.default_rng(seed))
     some = x[rows[:COMPARED]]
     support, nearest = find_twins(some, None, SHOWN)
     suspected = support.with_twin >= TWINS_SUSPECTED

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from torch import Tensor
 
@@ -12,7 +10,7 @@ from ganeval.fp32 import true_fp32
 from ganeval.memorisation import words
 from ganeval.memorisation.closest import REACH, Near, closeness, closest_test, count_copies, either, one_each
 from ganeval.memorisation.report import Copies, MemorisationReport, Pair, Verdict
-from ganeval.metrics._inputs import pair
+from ganeval.metrics._inputs import pair, shuffled
 from ganeval.metrics._nearest import nearest
 from ganeval.metrics.copying import authentic, ct
 from ganeval.types import Estimate, Features
@@ -60,7 +58,7 @@ def memorisation_test(
     a, b = (closeness(d.cpu().numpy()) for d in (near_fake, near_real))
     random = np.random.default_rng(seed)
     some_fake, some_real = (
-        one_each(train_rows[:, 0].cpu().numpy() % len(t), _shuffled(rows, random))
+        one_each(train_rows[:, 0].cpu().numpy() % len(t), shuffled(rows, random))
         for train_rows, rows in ((rows_fake, x), (rows_real, y))
     )
     p, ratio = closest_test(a[some_fake], b[some_real])
@@ -106,12 +104,6 @@ def _neighbours(rows: Tensor, train: Tensor, flips: Tensor | None) -> tuple[Near
     """The REACH nearest of the training images, and of those and their mirror images."""
     own = nearest(rows, train.to(rows), REACH)
     return own, own if flips is None else either(own, nearest(rows, flips.to(rows), REACH), len(train))
-
-
-def _shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
-    """Row numbers in an order that depends on the seed and on what the rows hold, not on how they came."""
-    digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows.cpu().numpy()]
-    return np.array(sorted(range(len(rows)), key=digests.__getitem__))[random.permutation(len(rows))]
 
 
 def _ct(x: Tensor, t: Tensor, y: Tensor, seed: int) -> tuple[Estimate | None, tuple[str, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -49,3 +51,9 @@ def pair(
         )
     dtype = torch.promote_types(x.dtype, y.dtype)
     return x.to(dtype), y.to(x.device, dtype)
+
+
+def shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
+    """Row numbers in an order that depends on the seed and on what the rows hold, not on how they came."""
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows.cpu().numpy()]
+    return np.array(sorted(range(len(rows)), key=digests.__getitem__))[random.permutation(len(rows))]

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from ganeval_baselines.base import GAN, GANRecipe, Terms
 from ganeval_baselines.data import Batch
-from ganeval_baselines.nets import Discriminator, Generator
+from ganeval_baselines.nets import Discriminator
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,8 @@ class ACGAN(GAN):
     conditional = True
     settings: ACGANRecipe
 
-    def build_generator(self) -> nn.Module:
-        return Generator(self.shape, self.settings.latent_dim, self.settings.width, self.classes)
-
     def build_discriminator(self) -> nn.Module:
         return Discriminator(self.shape, self.settings.width, self.norm, outputs=1 + self.classes)
-
-    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
-        return self.generator(self.latents(n), labels)
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():

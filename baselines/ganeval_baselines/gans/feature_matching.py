@@ -2,6 +2,7 @@
 
 from ganeval_baselines.base import GAN, Terms
 from ganeval_baselines.data import Batch
+from ganeval_baselines.losses import matching
 
 
 class FeatureMatching(GAN):
@@ -13,6 +14,4 @@ class FeatureMatching(GAN):
     """
 
     def generator_loss(self, batch: Batch) -> Terms:
-        trunk = self.discriminator.trunk
-        gap = trunk(batch.real).mean(0) - trunk(self.sample(len(batch.real))).mean(0)
-        return {"matching": gap.square().mean()}
+        return {"matching": matching(self.discriminator.trunk, batch.real, self.sample(len(batch.real)))}

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy, softplus
 from ganeval.errors import GanevalError
 from ganeval_baselines.base import GAN, GANRecipe, Terms
 from ganeval_baselines.data import Batch, Images
+from ganeval_baselines.losses import matching
 from ganeval_baselines.nets import Discriminator
 
 CHUNK = 1000
@@ -78,6 +79,4 @@ class SSGAN(GAN):
         return {"supervised": supervised, "unsupervised": 0.5 * unsupervised}
 
     def generator_loss(self, batch: Batch) -> Terms:
-        trunk = self.discriminator.trunk
-        gap = trunk(batch.real).mean(0) - trunk(self.sample(len(batch.real))).mean(0)
-        return {"matching": gap.square().mean()}
+        return {"matching": matching(self.discriminator.trunk, batch.real, self.sample(len(batch.real)))}
