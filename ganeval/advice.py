@@ -19,11 +19,10 @@ def advise(
     verified: bool, train: Features | None = None,
 ) -> Iterator[str]:  # fmt: skip
     """One line for each thing that a reader of these numbers should know, the gravest first."""
-    titled = {title(line.metric): line for line in scored.values()}
-    yield from _sample_size(fake, real, titled)
+    yield from _sample_size(fake, real, scored, title)
     yield from (
-        f"{name}: {line.estimate.details['warning']}"
-        for name, line in titled.items()
+        f"{title(line.metric)}: {line.estimate.details['warning']}"
+        for line in scored.values()
         if "warning" in line.estimate.details
     )
     if not verified:
@@ -44,37 +43,38 @@ def of_images(fake: Features, real: Features | Moments | None) -> Iterator[str]:
             yield from _two_sets(fake.survey, real.survey)
 
 
-def _sample_size(fake: Features, real: Features | Moments | None, titled: Mapping[str, Scored]) -> Iterator[str]:
-    by_name = {line.metric.name: (title, line.estimate) for title, line in titled.items()}
+def _sample_size(
+    fake: Features, real: Features | Moments | None, scored: Mapping[str, Scored], title: Callable[[Metric], str]
+) -> Iterator[str]:
     if real is None:
         return
-    if "fid_debiased" in by_name and not by_name["fid_debiased"][1].interval:
-        title, estimate = by_name["fid_debiased"]
-        yield f"{title}: no interval, and a doubtful value: {estimate.details['no_interval']}"
+    names = {name: title(line.metric) for name, line in scored.items()}
+    if "fid_debiased" in scored and not scored["fid_debiased"].estimate.interval:
+        why = scored["fid_debiased"].estimate.details["no_interval"]
+        yield f"{names['fid_debiased']}: no interval, and a doubtful value: {why}"
     n_real = real.n if isinstance(real, Moments) else len(real)
-    if n_real and abs(n_real - len(fake)) > UNEQUAL * n_real and any(name.startswith("one_nn") for name in by_name):
+    if n_real and abs(n_real - len(fake)) > UNEQUAL * n_real and any(name.startswith("one_nn") for name in scored):
         yield (
             f"unequal n: {len(fake)} samples against {n_real} reference images; 1-NN accuracy is then best elsewhere "
             f"than at 0.5: --n {min(n_real, len(fake))} makes both sets equally large"
         )
-    if "fid" not in by_name:
+    if "fid" not in scored:
         return
-    title = by_name["fid"][0]
     dim = fake.pooled.shape[1]
     small = min(len(fake), n_real or len(fake))
     # Small networks have few features: n is then judged against the features alone.
     need = max(SMALL_N, dim) if dim >= SMALL_N else dim
     if small < need:
-        trusted = [by_name[m][0] for m in ("fid_debiased", "kid", "mmd") if m in by_name and by_name[m][1].interval]
+        trusted = [names[m] for m in ("fid_debiased", "kid", "mmd") if m in scored and scored[m].estimate.interval]
         instead = f"; trust {' and '.join(trusted)} with their intervals instead" if trusted else ""
         yield (
-            f"{title} can't be trusted at n = {small} with {dim} features (it needs at least {need}): "
+            f"{names['fid']} can't be trusted at n = {small} with {dim} features (it needs at least {need}): "
             f"it is biased upwards{instead}"
         )
     if n_real and n_real != len(fake):
         yield (
             f"unequal n: {len(fake)} samples against {n_real} reference images; "
-            f"{title} depends on n, so compare it only with numbers at the same two n"
+            f"{names['fid']} depends on n, so compare it only with numbers at the same two n"
         )
 
 

@@ -25,6 +25,11 @@ def offline() -> bool:
     return os.environ.get("GANEVAL_OFFLINE", "") not in ("", "0")
 
 
+def in_place(path: str | Path) -> bool:
+    """Whether it is a device or a pipe, which is written to as it is."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Opens a binary file that appears at `path` whole, when the block ends, or not at all.
@@ -35,7 +40,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
     Raises OSError as the system gives it (no space, no permission).
     """
-    if os.path.exists(path) and not os.path.isfile(path):
+    if in_place(path):
         with open(path, "wb") as file:
             yield file
         return
@@ -72,7 +77,7 @@ def result_file(path: str | Path) -> Iterator[BinaryIO]:
 
 def check_place(path: Path | None) -> None:
     """Raises GanevalError where a result can't be written to `path`: before hours of work, not after them."""
-    if path is None or (path.exists() and not path.is_file() and not path.is_dir()):
+    if path is None or in_place(path):
         return
     try:
         if path.is_dir():

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ ALIGNED = 64
 """Where the features begin in the file is a multiple of this: a processor reads numbers at odd addresses slowly."""
 
 
-def is_statistics(source: object) -> bool:
+def is_statistics(source: object) -> TypeGuard[str | Path]:
     """True where `source` is the path of an .npz that holds mu and sigma."""
     return isinstance(source, str | Path) and {"mu.npy", "sigma.npy"} <= _members(source)
 

@@ -63,7 +63,7 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
             source = source[torch.tensor(_drawn(len(source), "features", settings.n, settings.seed))]
         return Side(SetInfo("features", len(source), None), source)
     if may_be_statistics and is_statistics(source):
-        moments, sha256 = load_statistics(source)  # type: ignore[arg-type]
+        moments, sha256 = load_statistics(source)
         if moments.features and settings.n is not None:
             rows = torch.tensor(_drawn(len(moments.features), str(source), settings.n, settings.seed))
             moments = replace(moments, features=moments.features[rows])
@@ -72,7 +72,7 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
         if moments.fingerprint is None:
             notes = (f"{source} does not say how its features were made: compare only if by this very extractor",)
         extractor = moments.extractor
-        if holds_images(source):  # type: ignore[arg-type]
+        if holds_images(source):
             extractor = extractor or "inception"
             notes += (
                 f"{source} holds images too, which are not read: its statistics are those of a larger set; for metrics "

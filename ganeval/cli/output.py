@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganeval.errors import GanevalError
-from ganeval.files import check_place, write_result
+from ganeval.files import check_place, in_place, write_result
 from ganeval.terminal import complain
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def form_of(form: str | None, output: Path | None) -> str:
     Raises GanevalError for an ending that says nothing, and where the file can't be written.
     """
     check_place(output)
-    if form or not output or (os.path.exists(output) and not os.path.isfile(output)):
+    if form or not output or in_place(output):
         return form or "table"
     if output.suffix.lower() not in FORMATS:
         page = "; a page is written by --html" if output.suffix.lower() in (".html", ".htm") else ""
