@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganeval import metrics
 from ganeval.metrics import _pairwise
+from ganeval.metrics._nearest import nearest
 from ganeval.metrics._pairwise import BLOCK, Centred, exact_squares, products, slices
 from ganeval.metrics.neighbours import neighbours
 
@@ -41,11 +42,17 @@ def near_ties() -> Tensor:
     return torch.nextafter(base, base + (plain() > 0) * 2 - 1)
 
 
+def clusters() -> Tensor:
+    """Ten, so tight that the distances within are no larger than the rounding of products in float32."""
+    return plain()[:10].repeat_interleave(2 * N // 10, 0) + plain() * 1e-4
+
+
 SETS: dict[str, Callable[[], Tensor]] = {
     "plain": plain,
     "lattice": lattice,
     "copies": copies,
     "near ties": near_ties,
+    "tight clusters": clusters,
     "far from 0": lambda: plain() + 3e4,
     "tiny": lambda: plain() * 1e-6,
     "vanishing squares": lambda: plain() * 1e-25,
@@ -60,11 +67,12 @@ SETS: dict[str, Callable[[], Tensor]] = {
 }
 
 
+def squares(a: Tensor, b: Tensor) -> Tensor:
+    return torch.stack([(row - b.double()).square().sum(1) for row in a.double()])
+
+
 def by_definition(x: Tensor, y: Tensor) -> dict[str, float]:
     """From all distances, taken from the differences in float64."""
-
-    def squares(a: Tensor, b: Tensor) -> Tensor:
-        return torch.stack([(row - b.double()).square().sum(1) for row in a.double()])
 
     def votes(own: Tensor, other: Tensor, real_is_own: bool, k: int) -> Tensor:
         real, fake = (own, other) if real_is_own else (other, own)
@@ -91,6 +99,18 @@ def test_decisions_are_those_of_the_differences_in_float64(name: str) -> None:
     x, y = rows[::2].contiguous(), rows[1::2].contiguous()
     found = {key: estimate.value for key, estimate in neighbours(x, y, WANTED).items()}
     assert found == pytest.approx(by_definition(x, y), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_nearest_are_those_of_the_differences_in_float64(name: str) -> None:
+    rows = SETS[name]()
+    x, y = rows[::2].contiguous(), rows[1::2].contiguous()
+    itself = torch.arange(len(y))
+    for of, all_squares, leave_out in ((x, squares(x, y), None), (y, squares(y, y).fill_diagonal_(torch.inf), itself)):
+        distances, index = nearest(of, y, 4, leave_out=leave_out)
+        assert torch.equal(distances, all_squares.sort(1).values[:, :4].sqrt())
+        assert torch.equal(all_squares.gather(1, index).sqrt(), distances)
+        assert all(len(row.unique()) == 4 for row in index)
 
 
 @pytest.mark.parametrize("name", ["copies", "all alike"])
@@ -121,11 +141,11 @@ def test_rough_distances_are_within_their_bound(dim: int, offset: float) -> None
 
 def test_settling_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a bound on the rounding, near ties come out wrong: the sets above do try it."""
-    rows = near_ties()
-    x, y = rows[::2].contiguous(), rows[1::2].contiguous()
+    (x, y), (a, b) = ((rows[::2].contiguous(), rows[1::2].contiguous()) for rows in (near_ties(), clusters()))
     monkeypatch.setattr(_pairwise.Centred, "rounding", 0.0)
     found = {key: estimate.value for key, estimate in neighbours(x, y, WANTED).items()}
     assert found != pytest.approx(by_definition(x, y), abs=1e-12)
+    assert not torch.equal(nearest(a, b, 4)[0], squares(a, b).sort(1).values[:, :4].sqrt())
 
 
 def test_kernel_distances_of_float32_are_those_of_float64() -> None:

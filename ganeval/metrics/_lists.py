@@ -16,17 +16,31 @@ SPARE = 3
 
 @dataclass(frozen=True)
 class Near:
-    """Of the images `of`, the L nearest of `among`: rough squared distances (N, L), ascending, and which, (N, L)."""
+    """Of the images `of`, the L nearest of `among`: rough squared distances (N, L), ascending, and which, (N, L).
+
+    leave_out: for each image the one of `among` that is not counted (N,), such as itself.
+    """
 
     of: Centred
     among: Centred
     squares: Tensor
     index: Tensor
+    leave_out: Tensor | None
 
     @classmethod
-    def unknown(cls, of: Centred, among: Centred, length: int) -> Near:
+    def unknown(cls, of: Centred, among: Centred, length: int, leave_out: Tensor | None = None) -> Near:
         squares = of.centre.new_full((len(of.rows), length), math.inf)
-        return cls(of, among, squares, torch.zeros_like(squares, dtype=torch.int64))
+        return cls(of, among, squares, torch.zeros_like(squares, dtype=torch.int64), leave_out)
+
+    @classmethod
+    def themselves(cls, images: Centred, length: int) -> Near:
+        """Of images among themselves."""
+        return cls.unknown(images, images, length, torch.arange(len(images.rows), device=images.rows.device))
+
+    @property
+    def others(self) -> int:
+        """How many images of `among` are counted for each image."""
+        return len(self.among.rows) - (self.leave_out is not None)
 
     def merge(self, rows: slice, more: Tensor, start: int) -> None:
         """Puts the distances `more`, from the images `rows` to those from number `start` on, into their lists."""
@@ -58,23 +72,40 @@ class Near:
         low, high = rough - self.slack(rough, rows), rough + self.slack(rough, rows)
         # What may be the k-th; where that may be one that is not listed, all images are looked at again.
         maybe = (low <= high[:, k - 1 : k]) & (high >= low[:, k - 1 : k])
-        short = maybe[:, -1] & (rough.shape[1] < len(self.among.rows) - (self.of is self.among))
+        short = maybe[:, -1] & (rough.shape[1] < self.others)
         maybe &= ~short[:, None]
         values = torch.where(high < low[:, k - 1 : k], -math.inf, math.inf).double()
         r, place = maybe.nonzero().T
         values[r, place] = exact_squares(self.of.rows, rows[r], self.among.rows, self.index[rows[r], place])
         found = values.kthvalue(k).values
-        for part in short.nonzero()[:, 0].split(FEW) if bool(short.any()) else ():
-            found[part] = self._among_all(rows[part], k)
+        for part in _few(short):
+            found[part] = self._among_all(rows[part], k).kthvalue(k).values
         return found
 
+    def nearest(self, k: int) -> tuple[Tensor, Tensor]:
+        """The exact squared distances (N, k), float64, ascending, to the k nearest, and which; the first of equals."""
+        index, order = self.index.sort(dim=1)
+        each = torch.arange(len(index), device=index.device)[:, None].expand_as(index)
+        squares = exact_squares(self.of.rows, each.ravel(), self.among.rows, index.ravel()).view_as(index)
+        squares[self.squares.gather(1, order).isinf()] = math.inf
+        squares, order = squares.sort(dim=1, stable=True)
+        squares, index = squares[:, :k], index.gather(1, order[:, :k])
+        if self.squares.shape[1] < self.others:
+            # An image that is not listed is not nearer than the last that is, but for rounding.
+            last = squares[:, -1:]
+            short = self.squares[:, -1:].double() <= last + self.slack(last)
+            for part in _few(short[:, 0]):
+                first = self._among_all(part, k).sort(dim=1, stable=True)
+                squares[part], index[part] = first.values[:, :k], first.indices[:, :k]
+        return squares, index
+
     def _among_all(self, rows: Tensor, k: int) -> Tensor:
-        """`settled` from all distances in float64; of those, what may be among the k nearest, from the differences."""
+        """The exact squared distances (R, M) of what may be among the k nearest by all distances in float64, or inf."""
         centre = self.of.centre.double()
         of, among = Centred.about(self.of.rows[rows], centre), Centred.about(self.among.rows, centre)
         rough = torch.cat([of.rough(all_rows, among, columns, p) for all_rows, columns, p in across(of, among)], 1)
-        if self.of is self.among:
-            rough[torch.arange(len(rows), device=rows.device), rows] = math.inf
+        if self.leave_out is not None:
+            rough[torch.arange(len(rows), device=rows.device), self.leave_out[rows]] = math.inf
         first = rough.topk(min(k + SPARE, rough.shape[1]), largest=False).indices
         maybe = torch.zeros_like(rough, dtype=torch.bool).scatter_(1, first, True)
         bound = of.rounding * (of.norms[:, None] + among.norms) + of.underflow
@@ -85,4 +116,10 @@ class Near:
             values[r, place] = exact_squares(of.rows, r, among.rows, place)
             most = values.kthvalue(k).values
             maybe |= (rough - bound).clamp(min=0) < most[:, None]
-        return most
+        return values
+
+
+def _few(which: Tensor) -> tuple[Tensor, ...]:
+    """The numbers of the rows that are so (N,), FEW at a time."""
+    rows = which.nonzero()[:, 0]
+    return rows.split(FEW) if len(rows) else ()

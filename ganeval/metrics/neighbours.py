@@ -130,7 +130,7 @@ class Neighbours:
         votes = max((wanted[name]["k"] for name in self.by_vote), default=0)
         of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
         self.sides: Collection[int] = (0, 1) if of_fake else (1,)
-        self.near = Near.unknown(x, x, listed(of_fake, n)), Near.unknown(y, y, listed(reach, m))
+        self.near = Near.themselves(x, listed(of_fake, n)), Near.themselves(y, listed(reach, m))
         self.cross = Near.unknown(x, y, listed(votes, m)), Near.unknown(y, x, listed(votes, n))
         self.counts: dict[tuple[bool, int, bool], Balls] = {}
 
