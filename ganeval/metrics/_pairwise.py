@@ -125,7 +125,7 @@ class Centred:
     def dots(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
         """x_i.y_j, float64, from a block of `products` about the common centre."""
         constant = other.along[columns] + self.centre.double().square().sum()
-        return products.to(torch.float64, copy=True).add_(self.along[rows, None]).add_(constant)
+        return torch.add(self.along[rows, None], constant).add_(products)
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
@@ -154,10 +154,12 @@ def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
     """
     for side, z in enumerate((x, y)):
         asked = [taker for taker in takers if side in taker.sides]
-        for rows, columns in ((r, c) for r in slices(len(z.rows)) for c in slices(len(z.rows), r.start) if asked):
-            found = products(z.block(rows), z.block(columns))
-            for taker in asked:
-                taker.within(side, rows, columns, found)
+        for rows in slices(len(z.rows)) if asked else ():
+            block = z.block(rows)
+            for columns in slices(len(z.rows), rows.start):
+                found = products(block, block if columns == rows else z.block(columns))
+                for taker in asked:
+                    taker.within(side, rows, columns, found)
     for rows, columns, found in across(x, y):
         for taker in takers:
             taker.across(rows, columns, found)
