@@ -125,7 +125,7 @@ def bench(
         plan(model, data, seed, suite.examples if budget is None else budget) for seed in numbers for model in chosen
     ]
     kinds: dict[str, str] = {get_baseline(name).kind: name for name in chosen}
-    judges = {kind: judge_of(name, data, extractor) for kind, name in kinds.items()}
+    judges = {kind: judge_of(name, data, extractor, device) for kind, name in kinds.items()}
     if isinstance(samples := judges.get("gan"), BySamples):
         n = samples.reference.sample_size
         wanted = [*(Sanity(name, data, seed, n) for seed in numbers for name in TITLES), *wanted]

@@ -69,9 +69,9 @@ def train(
     loaded = datasets.load(data, data_root=data_root, image_size=image_size, download=download)
     run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
     folder = out or Path("runs") / suites.name_of(run)
-    judge = judge_of(run.model, loaded, extractor)
-    also = board.tensorboard(folder) if tensorboard else lambda _: None
     where = str(pick_device(device))
+    judge = judge_of(run.model, loaded, extractor, where)
+    also = board.tensorboard(folder) if tensorboard else lambda _: None
     progress = sys.stderr.isatty() and not quiet
     with _resumable():
         record = perform(run, folder, judge, device=where, progress=progress, looks=looks, also=also)

@@ -57,6 +57,8 @@ OWN = {
 """Titles and directions of the numbers that are not metrics of ganeval."""
 
 Rows = dict[str, dict[str, Any]]
+KEPT = ("value", "std_error", "interval", "better", "title", "options")
+"""Of a report's line, in a record's row."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,17 @@ def draw(model: GAN, data: Mixture | Images, n: int, *seed: int, batch: int = 50
 
 @dataclass(frozen=True)
 class Reference:
-    """The reference features of a data set, and how samples become features: made once for all its runs."""
+    """The reference features of a data set, and how and where samples become features: made once for all its runs."""
 
     data: Mixture | Images
     extractor: str
     real: Features
+    device: str = "cpu"
 
     def features(self, samples: Samples) -> Features:
         if isinstance(self.data, Mixture):
             return points_as_features(samples.content, self.data)
-        return ganeval.extract(_rgb(samples.content), self.extractor, cache=False)
+        return ganeval.extract(_rgb(samples.content), self.extractor, device=self.device, cache=False)
 
     @property
     def stacked(self) -> bool:
@@ -130,16 +133,17 @@ class Reference:
         return "mode_kl" if self.stacked else "fid"
 
 
-def reference_of(data: Mixture | Images, extractor: str = "auto") -> Reference:
+def reference_of(data: Mixture | Images, extractor: str = "auto", device: str = "cpu") -> Reference:
     """The reference of a data set: a mixture's points themselves, else the extractor's features of the held-out images.
 
+    device: where features and metrics are computed, of the samples too.
     Raises UnobtainableError where the extractor's weights can't be had.
     """
     if isinstance(data, Mixture):
         points = data.draw(POINTS, generator(0, 2**32))
-        return Reference(data, "points", points_as_features(points, data))
+        return Reference(data, "points", points_as_features(points, data), device)
     name = (data.held_out.extractor or "inception") if extractor == "auto" else extractor
-    return Reference(data, name, ganeval.extract(data.reference(), name))
+    return Reference(data, name, ganeval.extract(data.reference(), name, device=device), device)
 
 
 def points_as_features(points: Tensor, mixture: Mixture) -> Features:
@@ -160,24 +164,16 @@ def rows_of(
     metrics: tuple[str, ...] | None = None,
     fake: Features | None = None,
 ) -> Rows:
-    """{metric: value, std_error, interval, better, title, options} of one sample set; fake: its features, if known."""
+    """The rows of one sample set, {metric: what is KEPT of it}; fake: its features, if known."""
     data = reference.data
     if isinstance(data, Images) and data.stacked > 1:
-        return stacked_modes(samples.content, data)
+        return stacked_modes(samples.content, data, reference.device)
     fake = reference.features(samples) if fake is None else fake
     names = metrics or (POINT_METRICS if isinstance(data, Mixture) else METRICS)
     if fake.logits is None or reference.real.logits is None:
         names = tuple(name for name in names if name not in ("inception_score", "mode_score"))
-    report = ganeval.score(fake, reference.real, metrics=names, seed=seed)
-    document = report.to_dict()["metrics"]
-    rows: Rows = {}
-    for name, scored in report.metrics.items():
-        written = document[name]
-        title = scored.metric.title_elsewhere or scored.metric.title
-        rows[name] = {
-            "value": written["value"], "std_error": written["std_error"], "interval": written["interval"],
-            "better": scored.metric.better, "title": title, "options": scored.options,
-        }  # fmt: skip
+    report = ganeval.score(fake, reference.real, metrics=names, seed=seed, device=reference.device)
+    rows = {name: {key: line[key] for key in KEPT} for name, line in report.to_dict()["metrics"].items()}
     if isinstance(data, Mixture):
         rows |= mixture_modes(samples.content, data)
     elif samples.labels is not None and fake.logits is not None:
@@ -225,7 +221,7 @@ def mixture_modes(points: Tensor, mixture: Mixture) -> Rows:
     return rows
 
 
-def stacked_modes(images: Tensor, data: Images) -> Rows:
+def stacked_modes(images: Tensor, data: Images, device: str = "cpu") -> Rows:
     """The modes of Stacked MNIST that the samples reach, and the KL of their shares to uniform, in nats.
 
     `modes_plain` counts a mode from its first image on, as papers do, and with it the classifier's slips; `modes` asks
@@ -234,7 +230,8 @@ def stacked_modes(images: Tensor, data: Images) -> Rows:
     classes = len(data.class_names)
     modes = torch.zeros(len(images), dtype=torch.int64)
     for channel in images.split(1, 1):
-        logits = ganeval.extract(_rgb(channel), data.held_out.extractor or "classifier:mnist", cache=False).logits
+        judge = data.held_out.extractor or "classifier:mnist"
+        logits = ganeval.extract(_rgb(channel), judge, device=device, cache=False).logits
         assert logits is not None
         modes = modes * classes + logits.argmax(1)
     count = count_modes(modes.numpy(), data.classes)

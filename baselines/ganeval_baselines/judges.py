@@ -119,15 +119,15 @@ class ByError:
         return {"metrics": evaluate.test_error(model, self.test)}
 
 
-def judge_of(model: str, data: Mixture | Images, extractor: str = "auto") -> Judge:
-    """What scores the registered `model` on this data.
+def judge_of(model: str, data: Mixture | Images, extractor: str = "auto", device: str = "cpu") -> Judge:
+    """What scores the registered `model` on this data, and on which device.
 
     Raises UnobtainableError where the extractor's weights can't be had.
     """
     if get_baseline(model).kind == "gan":
         if isinstance(data, Mixture) and extractor != "auto":
             raise GanevalError(f"--extractor {extractor}: points are scored as they are; leave it out")
-        return BySamples(evaluate.reference_of(data, extractor))
+        return BySamples(evaluate.reference_of(data, extractor, device))
     if extractor != "auto":
         raise GanevalError(f"--extractor {extractor}: a classifier is scored by its test error; leave it out")
     assert isinstance(data, Images)

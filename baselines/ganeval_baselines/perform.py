@@ -75,8 +75,9 @@ def perform_sanity(name: str, seed: int, folder: Path, judge: BySamples) -> dict
     samples = sanity_samples(name, reference.data, n, seed)
     how = {**judge.evaluation(1), "n_fake": len(samples.content)}
     result = record.frame(
-        sanity_config(name, reference.data, n, seed), kind="sanity", title=TITLES[name], evaluation=how
-    )
+        sanity_config(name, reference.data, n, seed), kind="sanity", title=TITLES[name], evaluation=how,
+        device=reference.device,
+    )  # fmt: skip
     return {**result, **judge.of_samples(samples, seed, folder)}
 
 
