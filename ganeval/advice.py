@@ -8,8 +8,6 @@ from ganeval.evaluate import Scored
 from ganeval.registry import Metric
 from ganeval.types import Features, Moments, Survey
 
-SMALL_N = 2048
-"""Below this many images pytorch-fid and the field advise against FID with 2048 features."""
 UNEQUAL = 0.05
 """Numbers of images that differ by this share move the best value of 1-NN accuracy visibly."""
 
@@ -62,13 +60,11 @@ def _sample_size(
         return
     dim = fake.pooled.shape[1]
     small = min(len(fake), n_real or len(fake))
-    # Small networks have few features: n is then judged against the features alone.
-    need = max(SMALL_N, dim) if dim >= SMALL_N else dim
-    if small < need:
+    if small < dim:
         trusted = [names[m] for m in ("fid_debiased", "kid", "mmd") if m in scored and scored[m].estimate.interval]
         instead = f"; trust {' and '.join(trusted)} with their intervals instead" if trusted else ""
         yield (
-            f"{names['fid']} can't be trusted at n = {small} with {dim} features (it needs at least {need}): "
+            f"{names['fid']} can't be trusted at n = {small} with {dim} features (it needs at least {dim}): "
             f"it is biased upwards{instead}"
         )
     if n_real and n_real != len(fake):
@@ -105,7 +101,8 @@ def unlike(one: Survey, other: Survey, names: tuple[str, str]) -> Iterator[str]:
             f"image sizes differ: {names[0]} {_counts(one.sizes)}, {names[1]} {_counts(other.sizes)}; "
             "resizing alone moves FID, so bring both to one size in one way"
         )
-    shares = [survey.formats["JPEG"] / len(survey.digests) for survey in (one, other)]
+    # Of all that was read: the counts stay whole where some rows were drawn.
+    shares = [survey.formats["JPEG"] / max(1, survey.formats.total()) for survey in (one, other)]
     lossy, plain = sorted(zip(shares, names, strict=True), reverse=True)
     if lossy[0] - plain[0] > 0.5:
         yield (

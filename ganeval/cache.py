@@ -35,7 +35,11 @@ def key_of(*parts: Any) -> str:
 def metric_sources() -> list[Path]:
     """The files that the estimates of the package's own metrics depend on."""
     package = Path(__file__).parent
-    return [package / "intervals.py", *sorted((package / "metrics").glob("*.py"))]
+    return [*(package / f"{name}.py" for name in BELOW_METRICS), *sorted((package / "metrics").glob("*.py"))]
+
+
+BELOW_METRICS = ("fp32", "intervals", "types")
+"""What metrics import from above that could move a number."""
 
 
 @once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -89,5 +90,6 @@ def class_warnings(by_class: dict[str, ClassScores], fake: Features, real: Featu
         yield f"classes with under {MIN_CLASS} images, whose metrics are mostly noise: {', '.join(small)}"
 
 
-def _natural(name: str) -> tuple[int, str]:
-    return len(name), name
+def _natural(name: str) -> tuple[str | int, ...]:
+    """By the letters, and by the size of the numbers among them."""
+    return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ganeval.errors import GanevalError
 
@@ -71,10 +72,11 @@ def share(n: int, batch_size: int) -> list[int]:
     return [i for first in firsts for i in range(first, min(first + batch_size, n))]
 
 
-def gather(value: T) -> list[T]:
+def gather(value: T, group: Any = None) -> list[T]:
     """The value of every rank, in the order of ranks, on every rank; alone, the own one. All ranks must call this.
 
-    An exception given as value is raised on every rank, so that none waits for one that has failed.
+    group: of which ranks, where not of all. An exception given as value is raised on every rank, so that none waits
+    for one that has failed; it then has an attribute `of_all`.
     Raises GanevalError where another process has died.
     """
     if not running():
@@ -82,13 +84,25 @@ def gather(value: T) -> list[T]:
     else:
         import torch.distributed as dist
 
-        values = [None] * dist.get_world_size()
+        values = [None] * dist.get_world_size(group)
         with _all_alive():
-            dist.all_gather_object(values, value)
+            dist.all_gather_object(values, value, group=group)
     for found in values:
         if isinstance(found, Exception):
+            found.of_all = True  # type: ignore[attr-defined]
             raise found
     return values  # type: ignore[return-value]
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """An error of one rank becomes that of all: the others raise it at the `gather` that they wait in."""
+    try:
+        yield
+    except GanevalError as error:
+        if running() and not hasattr(error, "of_all"):
+            gather(error)
+        raise
 
 
 def fold(value: T, add: Callable[[T, T], T]) -> T:
@@ -138,6 +152,8 @@ def launch(processes: int) -> int:
     What `torchrun --standalone --nproc-per-node N -m ganeval ...` does, without its own reports. When one process
     fails the others are ended within seconds. Raises GanevalError where the first of them could not say why.
     """
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -96,6 +96,9 @@ def _parsed(requests: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> Iterab
     if isinstance(requests, str):
         requests = [requests]
     for request in requests:
+        if not isinstance(request, str):
+            raise GanevalError(f"a metric is named by text, such as 'fid', got {request!r}; a function of your own "
+                               "is registered first (docs/extending.md)")  # fmt: skip
         name, _, text = request.partition(":")
         options = {}
         for item in filter(None, text.split(",")):

@@ -15,21 +15,22 @@ from ganeval import cache as caches
 from ganeval.devices import pick_device
 from ganeval.distributed import gather, rank, running, share
 from ganeval.errors import GanevalError
-from ganeval.extractors import load_extractor
+from ganeval.extractors import as_extractor
 from ganeval.images import ImageSet, Source, open_images
 from ganeval.inference import run_extractor
-from ganeval.settings import Precision
-from ganeval.types import Extractor, Features, Survey
+from ganeval.settings import Precision, check_precision, whole
+from ganeval.types import Extractor, ExtractorLike, Features, Survey
 
 
 def full_fingerprint(extractor: Extractor, precision: Precision) -> str:
-    """The fingerprint of features: the extractor's own and the precision it ran in."""
+    """The fingerprint of features: the extractor's own and the precision it ran in, which is checked here."""
+    check_precision(precision)
     return f"{extractor.fingerprint}/{precision}"
 
 
 def extract(
     images: Source,
-    extractor: str | Extractor,
+    extractor: ExtractorLike,
     *,
     weights: str | Path | None = None,
     batch_size: int = 64,
@@ -46,7 +47,8 @@ def extract(
     """Features of every image, one row each, in the order of the images.
 
     images: a folder, zip, npz, npy or named data set; uint8 tensor (N, 3, H, W); array (N, H, W, C); ImageSet.
-    extractor: a registered name, "module:attribute", or an object with the Extractor protocol.
+    extractor: a registered name, "module:attribute", an object with the Extractor protocol, or a function or
+    nn.Module from uint8 (B, 3, H, W) to features (B, D), which is put into evaluation mode while it runs.
     skip_bad: leaves out images that can't be read, and lists them in `survey.skipped`.
     cache: keeps the features, keyed by the images' content and the fingerprint. paranoid: reads every byte for that
     key; without it a file whose size, times and inode are as they were is taken to be unchanged (docs/cache.md).
@@ -56,10 +58,10 @@ def extract(
 
     Raises GanevalError for input that can't be used, UnobtainableError for weights or data that are not here.
     """
+    batch_size = whole("batch_size", batch_size, 1)
     dataset = open_images(images, data_root=data_root, cache=cache, paranoid=paranoid)
-    if isinstance(extractor, str):
-        extractor = load_extractor(extractor, weights=None if weights is None else Path(weights))
-    fingerprint = full_fingerprint(extractor, precision)
+    net = as_extractor(extractor, weights=weights)
+    fingerprint = full_fingerprint(net, precision)
     key = caches.key_of(dataset.content_key(), fingerprint) if cache else None
     saved = caches.load_features(key) if key else None
     if saved and not skip_bad and saved.survey and saved.survey.skipped:
@@ -72,7 +74,7 @@ def extract(
 
     def run(part: ImageSet) -> Features:
         where = pick_device(device)
-        return run_extractor(part, extractor, fingerprint, where, precision, batch_size, workers, skip_bad, progress)
+        return run_extractor(part, net, fingerprint, where, precision, batch_size, workers, skip_bad, progress)
 
     features = _of_all_ranks(dataset, batch_size, run) if shared else run(dataset)
     if key and rank() == 0:

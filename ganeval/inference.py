@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ganeval.allocator import pages_kept
 from ganeval.devices import Fitting, Sender, current, decoders, fetched, in_precision
 from ganeval.errors import BadImageError, GanevalError
-from ganeval.fp32 import true_fp32
+from ganeval.extractors import inference_of
 from ganeval.images import ImageSet
 from ganeval.images.arrays import ArrayReader
 from ganeval.settings import Precision
@@ -137,13 +137,19 @@ def run_extractor(
         workers = decoders(device, files=not isinstance(images.reader, ArrayReader))
     reader = _Reader(
         DataLoader(
-            _Readings(images), batch_size, num_workers=workers, collate_fn=_Batch.of, pin_memory=device.type == "cuda"
+            _Readings(images),
+            batch_size,
+            num_workers=workers,
+            collate_fn=_Batch.of,
+            pin_memory=device.type == "cuda",
+            # From which it draws a seed, and not from the caller's.
+            generator=torch.Generator(),
         ),
         skip_bad,
     )
     bar = tqdm(total=len(images), desc=progress, unit="img", disable=progress is None, leave=False, dynamic_ncols=True)
     columns: list[tuple[Tensor, ...]] = []
-    with torch.no_grad(), pages_kept(), true_fp32(), current(device), bar:
+    with inference_of(extractor), pages_kept(), current(device), bar:
         for found in fetched(_outputs(reader, extractor.to(device), device, precision, batch_size), device):
             columns.append(found)
             bar.update(len(found[0]))

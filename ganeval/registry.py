@@ -91,7 +91,8 @@ def _like(default: Any, value: Any, what: str) -> Any:
                 return {"true": True, "false": False}[value.lower()]
             return int(value) if isinstance(default, int) else float(value)
         except (ValueError, KeyError):
-            kind = "true or false" if isinstance(default, bool) else "a number"
+            kinds: dict[type, str] = {bool: "true or false", int: "a whole number"}
+            kind = kinds.get(type(default), "a number")
             raise GanevalError(f"{what} must be {kind}, got {value!r}") from None
     # Numbers of numpy are numbers, and True is none.
     allowed: type = {bool: bool, int: Integral, float: Real, str: str}.get(type(default), object)
@@ -99,7 +100,8 @@ def _like(default: Any, value: Any, what: str) -> Any:
         raise GanevalError(f"{what} must be {type(default).__name__}, got {value!r}")
     if isinstance(value, float) and value != value:
         raise GanevalError(f"{what} must be a number, got {value!r}")
-    return value
+    # Plain numbers again, for cache keys and documents are JSON.
+    return type(default)(value) if type(default) in (int, float) else value
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,10 @@ def get_metric(name: str) -> Metric:
     load_plugins()
     key = name.strip().lower().replace("-", "_")
     if key not in METRICS:
+        several = [part.strip() for part in key.split(",")]
+        if len(several) > 1 and METRICS.keys() >= set(several):
+            raise GanevalError(f"{name!r} are {len(several)} metrics; name them one by one: "
+                               + " ".join(f"--metric {part}" for part in several))  # fmt: skip
         raise unknown("metric", name, METRICS)
     return METRICS[key]
 

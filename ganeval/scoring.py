@@ -15,7 +15,7 @@ from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import check_labels, class_warnings, score_classes
 from ganeval.devices import pick_device
-from ganeval.distributed import gather, rank
+from ganeval.distributed import failing_together, gather, rank
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, Scored, plan, requested, run
 from ganeval.extractors.mirrored import Mirrored
@@ -27,14 +27,14 @@ from ganeval.report import ClassScores, ExtractorInfo, ScoreReport
 from ganeval.report.gallery import collect
 from ganeval.settings import Precision, Settings
 from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
-from ganeval.types import Extractor, Features
+from ganeval.types import Extractor, ExtractorLike, Features
 
 
 def score(
     samples: Source | Features,
     reference: Source | Features | None = None,
     *,
-    extractor: str | Extractor = "auto",
+    extractor: ExtractorLike = "auto",
     metrics: Requests = None,
     weights: str | Path | None = None,
     n: int | None = None,
@@ -83,12 +83,9 @@ def score(
     )  # fmt: skip
     if not distributed:
         return score_each([samples], reference, settings, train)[0]
-    found: list[ScoreReport] | Exception
-    try:
+    with failing_together():
         found = score_each([samples], reference, settings, train)
-    except GanevalError as error:
-        found = error  # raised on every rank by gather, so that none waits for this one
-    return gather(found)[0][0]  # type: ignore[index]
+    return gather(found)[0][0]
 
 
 def score_each(
@@ -98,6 +95,8 @@ def score_each(
     """One report for each set of samples; the reference and the training set are read once."""
     device = pick_device(settings.device)
     requested(settings.metrics)
+    if settings.mirror and train is None:
+        raise GanevalError("mirror is for the training set: its images count mirrored too; give a training set")
     fakes = [open_side(source, settings) for source in samples]
     real = None if reference is None else open_side(reference, settings, may_be_statistics=True)
     if settings.by_class:
@@ -148,7 +147,7 @@ def _report(
     effect: PrecisionEffect | None,
 ) -> ScoreReport:
     features = fake.features
-    data = real.data if real and not isinstance(real.data, ImageSet) else None
+    data = real.known if real else None
     info = ExtractorInfo(
         net.name if net else "features",
         features.fingerprint,
@@ -165,7 +164,7 @@ def _report(
     metric_seconds = time.perf_counter() - began
     verdict, unjudged = judge_collapse(features, data, settings)
     surveys = {"samples": features.survey, "reference": data.survey if isinstance(data, Features) else None}
-    decode = sum(survey.decode_seconds for survey in surveys.values() if survey)
+    decode = features.survey.decode_seconds if features.survey else 0.0
     return ScoreReport(
         fake.info,
         real.info if real else None,
@@ -201,7 +200,7 @@ def _numbers(
     copying: the verdict whose estimates need not be made again; the first rank's is taken.
     """
     features, learnt = fake.features, train.features if train else None
-    data = real.data if real and not isinstance(real.data, ImageSet) else None
+    data = real.known if real else None
     todo = plan(settings.metrics, features, data, extractor, settings.seed, learnt)
     key = None
     if settings.cache and fake.info.sha256 and (real is None or real.info.sha256):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ganeval.errors import GanevalError
+from ganeval.errors import GanevalError, unknown
 
 if TYPE_CHECKING:
     from ganeval.evaluate import Requests
-    from ganeval.types import Extractor
+    from ganeval.types import ExtractorLike
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -19,7 +20,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 class Settings:
     """The options of `ganeval.score`, with its defaults."""
 
-    extractor: str | Extractor = "auto"
+    extractor: ExtractorLike = "auto"
     metrics: Requests = None
     weights: str | Path | None = None
     n: int | None = None
@@ -40,5 +41,24 @@ class Settings:
     mirror: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**32:
-            raise GanevalError(f"seed={self.seed}; give a number from 0 to {2**32 - 1}")
+        for name, least in (("seed", 0), ("batch_size", 1), ("n", 1), ("workers", 0)):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, whole(name, value, least))
+        check_precision(self.precision)
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """The value as an int, numpy's too. Raises GanevalError for another type, below `least`, or beyond 32 bits."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if not least <= number < 2**32 or isinstance(value, bool):
+        raise GanevalError(f"{name}={value}; give a whole number from {least} to {2**32 - 1}")
+    return number
+
+
+def check_precision(precision: str) -> None:
+    """Raises GanevalError for one that there is not."""
+    if precision not in get_args(Precision):
+        raise unknown("precision", str(precision), get_args(Precision))

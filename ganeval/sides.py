@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from ganeval.cache import key_of
 from ganeval.errors import GanevalError
-from ganeval.extractors import load_extractor
-from ganeval.features import extract
+from ganeval.extractors import as_extractor
+from ganeval.features import extract, full_fingerprint
 from ganeval.images import ImageSet, Source, open_images
 from ganeval.reference import holds_images, is_statistics, load_statistics
 from ganeval.settings import Settings
@@ -48,6 +47,13 @@ class Side:
             return [self]
         cuts = [range(i, min(i + size, len(self.data))) for i in range(0, len(self.data), size)]
         return [replace(self, data=self.data.subset(cut)) for cut in cuts]
+
+    @property
+    def known(self) -> Features | Moments:
+        """The data, once extracted: features, or the moments of a statistics file."""
+        if isinstance(self.data, ImageSet):
+            raise TypeError(f"{self.info.source} has no features yet")
+        return self.data
 
     @property
     def features(self) -> Features:
@@ -105,11 +111,16 @@ def choose_extractor(settings: Settings, fake: Side, real: Side | None) -> tuple
             name, reason = "inception-pytorch", "the statistics are in pytorch-fid's form"
         elif real is None and fake.extractor:
             name, reason = fake.extractor, "the samples' own"
+        elif real and isinstance(real.data, Features) and not real.data.fingerprint.startswith("inception/"):
+            raise GanevalError(f"the features of {real.info.source} were made by {real.data.fingerprint}; "
+                               "name the extractor that made them, for the samples")  # fmt: skip
         else:
             name, reason = "inception", "the default"
-    if isinstance(name, str):
-        return load_extractor(name, weights=Path(settings.weights) if settings.weights else None), reason
-    return name, reason
+    net = as_extractor(name, weights=settings.weights)
+    if real and isinstance(real.data, Features | Moments):
+        # Before any image is read, for that may take hours.
+        _refuse_other(real, "the samples", full_fingerprint(net, settings.precision))
+    return net, reason
 
 
 def extract_side(side: Side, net: Extractor | None, settings: Settings, label: str, *, by_content: bool = True) -> Side:
@@ -141,10 +152,20 @@ def refuse_mixture(fake: Side, real: Side | None) -> None:
     """Numbers from different extractors, weights, resizes or precisions are never compared."""
     if real is None or isinstance(real.data, ImageSet):
         return
-    theirs, ours = real.data.fingerprint, fake.features.fingerprint
+    _refuse_other(real, fake.info.source, fake.features.fingerprint)
+    width = real.data.mean.shape[0] if isinstance(real.data, Moments) else real.data.pooled.shape[1]
+    if width != fake.features.pooled.shape[1]:
+        raise GanevalError(
+            f"{real.info.source} has {width} dimensions and the extractor gives {fake.features.pooled.shape[1]}; "
+            "choose the --extractor that made the statistics"
+        )
+
+
+def _refuse_other(real: Side, source: str, ours: str) -> None:
+    theirs = None if isinstance(real.data, ImageSet) else real.data.fingerprint
     if theirs is not None and theirs != ours:
         raise GanevalError(
-            f"the features of {real.info.source} were made by {theirs} and those of {fake.info.source} by {ours}; "
+            f"the features of {real.info.source} were made by {theirs} and those of {source} by {ours}; "
             "make both with one extractor and one precision"
         )
     precision = ours.rpartition("/")[2]
@@ -152,10 +173,4 @@ def refuse_mixture(fake: Side, real: Side | None) -> None:
         raise GanevalError(
             f"{real.info.source} does not say in which precision its features were made, most likely fp32, and "
             f"{precision} is not compared with it; leave out --precision, or make statistics by `ganeval reference`"
-        )
-    width = real.data.mean.shape[0] if isinstance(real.data, Moments) else real.data.pooled.shape[1]
-    if width != fake.features.pooled.shape[1]:
-        raise GanevalError(
-            f"{real.info.source} has {width} dimensions and the extractor gives {fake.features.pooled.shape[1]}; "
-            "choose the --extractor that made the statistics"
         )

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ganeval.devices import pick_device
 from ganeval.distributed import fold
 from ganeval.errors import GanevalError
-from ganeval.extractors import load_extractor
+from ganeval.extractors import as_extractor, inference_of
 from ganeval.features import full_fingerprint
-from ganeval.fp32 import true_fp32
 from ganeval.metrics._inputs import Array, matrix
-from ganeval.metrics._moments import ROWS, Running
+from ganeval.metrics._moments import ROWS, Running, moments
 from ganeval.metrics.frechet import distance
 from ganeval.reference import load_statistics
-from ganeval.types import Estimate, Extractor, Moments
+from ganeval.types import Estimate, ExtractorLike, Features, Moments
 
 NAMES = ("fid", "inception_score", "mode_score")
 
@@ -64,9 +64,10 @@ class Stream:
             stream.update(images, real=False)
         stream.compute()["fid"].value
 
-    extractor: a name, an object with the Extractor protocol, or None where `update` is given features (B, D).
-    weights: a file in place of the published weights. reference: a statistics .npz or Moments in place of real images;
-    it must come from the same extractor. device: where images are taken to; "auto" takes a GPU where there is one.
+    extractor: as in `ganeval.extract`, or None where `update` is given features (B, D).
+    weights: a file in place of the published weights. reference: a statistics .npz, Features or Moments in place of
+    real images; it must come from the same extractor. device: where images are taken to; "auto" takes a GPU where
+    there is one.
 
     The numbers are those of `ganeval.metrics` on all features at once, to rounding: `inception_score` with splits=1,
     for parts of a fixed size are not known beforehand. fid has no standard error, which needs every image's features.
@@ -75,20 +76,19 @@ class Stream:
 
     def __init__(
         self,
-        extractor: str | Extractor | None = "inception",
+        extractor: ExtractorLike | None = "inception",
         *,
         weights: str | Path | None = None,
-        reference: str | Path | Moments | None = None,
+        reference: str | Path | Features | Moments | None = None,
         device: str = "auto",
     ) -> None:
         self.device = pick_device(device)
-        if isinstance(extractor, str):
-            extractor = load_extractor(extractor, weights=Path(weights) if weights else None)
-        self.extractor = None if extractor is None else extractor.to(self.device)
-        self.reference = load_statistics(reference)[0] if isinstance(reference, str | Path) else reference
+        net = None if extractor is None else as_extractor(extractor, weights=weights)
+        self.extractor = None if net is None else net.to(self.device)
+        self.reference = None if reference is None else _moments_of(reference)
         self._sides = {False: Side(), True: Side()}
         self._waiting: dict[bool, list[tuple[Tensor, Tensor | None]]] = {False: [], True: []}
-        self.fingerprint = None if extractor is None else full_fingerprint(extractor, "fp32")
+        self.fingerprint = None if net is None else full_fingerprint(net, "fp32")
         theirs = self.reference and self.reference.fingerprint
         if theirs and self.fingerprint not in (None, theirs):
             raise GanevalError(f"the reference was made by {theirs}, and this stream takes {self.fingerprint}")
@@ -99,13 +99,14 @@ class Stream:
         An empty batch adds nothing.
         Raises GanevalError for another shape or dtype, NaN or infinity, or features of another width.
         """
-        if len(images) == 0:
+        batch = batch_of(images)
+        if len(batch) == 0:
             return
         if self.extractor is None:
-            pooled, logits = matrix(images, "the batch", at_least=1), None
+            pooled, logits = matrix(batch, "the batch", at_least=1), None
         else:
-            with torch.no_grad(), true_fp32():
-                pooled, logits = self.extractor(self.extractor.resize(pixels_of(images).to(self.device)))
+            with inference_of(self.extractor):
+                pooled, logits = self.extractor(self.extractor.resize(pixels_of(batch).to(self.device)))
         if (width := self._width()) not in (None, pooled.shape[1]):
             raise GanevalError(f"the batch has {pooled.shape[1]} features; those before it had {width}")
         # On the CPU, for they become float64, which not every device has.
@@ -138,7 +139,8 @@ class Stream:
         """
         fake, real = (fold(self._side(which), add) for which in (False, True))
         if fake.pooled is None or fake.pooled.n < 2:
-            raise GanevalError("the stream has no generated images yet; call update(images, real=False) first")
+            n = fake.pooled.n if fake.pooled else 0
+            raise GanevalError(f"a stream needs 2 generated images, got {n}; call update(images, real=False)")
         found = {}
         against = self.reference if real.pooled is None else real.pooled.moments() if real.pooled.n > 1 else None
         if against is not None:
@@ -183,12 +185,17 @@ class Stream:
         means = [state[f"{side}.pooled.mean"] for side in ("fake", "real") if f"{side}.pooled.mean" in state]
         made_by = bytes(state[FINGERPRINT].tolist()).decode() or None
         self._same(made_by, len(means[0]) if means else None, own=False)
+        names = [field.name for field in fields(Running)]
         for side in ("fake", "real"):
             found: dict[str, Any] = {}
             for part in ("pooled", "classes"):
-                of = {field.name: state.get(f"{side}.{part}.{field.name}") for field in fields(Running)}
-                if of["n"] is not None:
-                    found[part] = Running(int(of["n"]), of["mean"], of["scatter"])  # type: ignore[arg-type]
+                of = {name: state[key] for name in names if (key := f"{side}.{part}.{name}") in state}
+                if of and len(of) < len(names):
+                    raise GanevalError(f"the state of a Stream has no {side}.{part}.{min(set(names) - set(of))}")
+                if of:
+                    # Whatever a checkpoint was cast to, and wherever it was loaded to.
+                    mean, scatter = (of[name].to("cpu", torch.float64) for name in ("mean", "scatter"))
+                    found[part] = Running(int(of["n"]), mean, scatter)
             self._set(side == "real", Side(**found))
 
     def _same(self, fingerprint: str | None, width: int | None, *, own: bool = True) -> None:
@@ -205,8 +212,32 @@ FINGERPRINT = "fingerprint"
 NO_ERROR = "a stream keeps moments; the standard error needs the features of every image"
 
 
+def batch_of(images: Any) -> Tensor:
+    """A tensor, or what an array holds. Raises GanevalError for anything else, such as a loader's (images, labels)."""
+    if isinstance(images, np.ndarray):
+        return torch.from_numpy(np.array(images))  # copied: torch takes no negative strides, and warns where read-only
+    if not isinstance(images, Tensor):
+        raise GanevalError(f"a batch is a tensor or an array, got a {type(images).__name__}; "
+                           "of a loader's batches give the images: images, _ = batch")  # fmt: skip
+    return images
+
+
+def _moments_of(reference: str | Path | Features | Moments) -> Moments:
+    if isinstance(reference, str | Path):
+        return load_statistics(reference)[0]
+    if isinstance(reference, Features):
+        return replace(moments(reference.pooled), fingerprint=reference.fingerprint)
+    if not isinstance(reference, Moments):
+        raise GanevalError(f"reference is a {type(reference).__name__}; give a statistics file, as `ganeval reference` "
+                           "makes, or the images to update(images, real=True)")  # fmt: skip
+    return reference
+
+
 def pixels_of(images: Any) -> Tensor:
-    pixels = torch.as_tensor(images)
+    pixels = batch_of(images)
+    if pixels.ndim == 4 and pixels.dtype == torch.uint8 and pixels.shape[1] not in (1, 3) and pixels.shape[3] in (1, 3):
+        raise GanevalError(f"a batch must be (B, 3, H, W), got {tuple(pixels.shape)}; "
+                           "give images.permute(0, 3, 1, 2)")  # fmt: skip
     if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or pixels.dtype != torch.uint8:
         raise GanevalError(
             f"a batch must be uint8 images (B, 3, H, W) from 0 to 255, got {pixels.dtype} {tuple(pixels.shape)}; "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 LEVEL = 0.95
@@ -50,8 +52,9 @@ class Features:
     def __len__(self) -> int:
         return len(self.pooled)
 
-    def __getitem__(self, rows: Tensor) -> Features:
-        """The features of some rows, in that order (an int64 index tensor); the survey's counts stay whole."""
+    def __getitem__(self, which: Tensor | slice | Sequence[int]) -> Features:
+        """The features of some rows: numbers in any order, a slice or a mask; the survey's counts stay whole."""
+        rows = torch.arange(len(self), device="cpu")[which.cpu() if isinstance(which, Tensor) else which]
         survey = self.survey
         if survey:
             kept = rows.cpu().numpy()
@@ -100,6 +103,9 @@ class Estimate:
     def __float__(self) -> float:
         return self.value
 
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)
+
 
 class Extractor(Protocol):
     """A network that turns images into features. It owns its resize.
@@ -124,3 +130,7 @@ class Extractor(Protocol):
     def to(self, device: Any) -> Extractor:
         """Moves the network to a torch device."""
         ...
+
+
+ExtractorLike = str | Extractor | Callable[[Tensor], Any]
+"""A registered name, an Extractor, or a function or nn.Module, uint8 (B, 3, H, W) -> (B, D) or ((B, D), (B, C))."""

@@ -180,7 +180,8 @@ def test_a_gate_decides_the_exit_code(sets: Path) -> None:
     assert "failed" in run(GANEVAL, *fixed, "--fail-if", "fid>0", code=1).stderr
 
 
-def test_a_killed_process_ends_the_job(sets: Path) -> None:
+def slow_job(sets: Path) -> subprocess.Popen[str]:
+    """Two processes that take 20 seconds for each batch."""
     (sets / "slow.py").write_text(
         "import time\nfrom ganeval.extractors import load_extractor\n"
         "class Slow:\n"
@@ -194,7 +195,21 @@ def test_a_killed_process_ends_the_job(sets: Path) -> None:
     )
     command = [*GANEVAL, "score", str(sets / "a"), "--extractor", "slow:slow", "--batch-size", "50", "--gpus", "2"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [*sys.path, str(sets)]))}
-    job = subprocess.Popen([*command, "--no-cache"], env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*command, "--no-cache"], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_terminated_job_leaves_no_process_behind(sets: Path) -> None:
+    job = slow_job(sets)
+    second = child_of_rank(job.pid, 1)
+    job.terminate()
+    job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(second, 0)
+
+
+def test_a_killed_process_ends_the_job(sets: Path) -> None:
+    job = slow_job(sets)
     second = child_of_rank(job.pid, 1)
     time.sleep(5)
     os.kill(second, signal.SIGKILL)

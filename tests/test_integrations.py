@@ -209,7 +209,8 @@ def test_two_processes_come_to_what_one_comes_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("default")
-def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
+@pytest.mark.parametrize("looks", [None, 1])
+def test_lightning_logs_the_scores_of_samples(looks: int | None, tmp_path: Path) -> None:
     lightning = pytest.importorskip("lightning.pytorch")
     from ganeval.integrations.lightning import ScoreSamples
     from tests.learner import Learner
@@ -232,7 +233,9 @@ def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
             thawed.append(pl_module.frozen.training)
             logged.append({k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("ganeval/")})
 
-    scores = ScoreSamples(sample, real, n=100, every_n_epochs=2, metrics=["fid"], extractor="classifier:digits")
+    scores = ScoreSamples(
+        sample, real, n=100, every_n_epochs=2, metrics=["fid"], extractor="classifier:digits", looks=looks
+    )
     trainer = lightning.Trainer(
         max_epochs=4, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path, callbacks=[scores, Keep()],
@@ -245,6 +248,12 @@ def test_lightning_logs_the_scores_of_samples(tmp_path: Path) -> None:
     assert first["ganeval/fid"] == pytest.approx(darker["fid"].value, rel=1e-5)
     assert second["ganeval/fid"] > first["ganeval/fid"]
     assert first["ganeval/collapsed"] == 0
+    if looks:
+        assert scores.monitor is not None
+        assert len(scores.monitor.history) == 1, "no more verdicts than alpha was planned for"
+        again = ScoreSamples(sample, real, extractor="classifier:digits", looks=looks)
+        again.load_state_dict(scores.state_dict())
+        assert again.state_dict() == scores.state_dict()
 
 
 def sample_of(epoch: int) -> torch.Tensor:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,43 @@ def test_a_saved_stream_goes_on(tmp_path: Path, images: tuple[torch.Tensor, torc
     assert again.compute() == stream.compute()
 
 
+def test_a_state_that_was_cast_is_float64_again_and_half_a_state_is_refused() -> None:
+    stream, again = fed(X, Y, 100), ganeval.Stream(None)
+    state = stream.state_dict()
+    again.load_state_dict({name: part.float() if part.is_floating_point() else part for name, part in state.items()})
+    for each in (stream, again):
+        each.update(Y, real=False)
+    assert again.compute()["fid"].value == pytest.approx(stream.compute()["fid"].value, rel=1e-3)
+    del state["fake.pooled.scatter"]
+    with pytest.raises(GanevalError, match=r"no fake\.pooled\.scatter"):
+        again.load_state_dict(state)
+
+
+def test_features_in_place_of_real_images() -> None:
+    stream = ganeval.Stream(None, reference=Features(Y, None, "somebody's"))
+    stream.update(X, real=False)
+    assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-7)
+
+
+@pytest.mark.parametrize(("reference", "said"), [("digits:test", "digits:test"), (X, "Tensor"), (5, "int")])
+def test_what_is_no_reference_is_named(reference: Any, said: str) -> None:
+    with pytest.raises(GanevalError, match=said):
+        ganeval.Stream(None, reference=reference)
+
+
+def test_one_image_is_counted() -> None:
+    with pytest.raises(GanevalError, match="2 generated images, got 1"):
+        fed(X[:1], Y, 10).compute()
+
+
+@pytest.mark.parametrize("batch", [X[:40].numpy()[::-1], np.broadcast_to(X[:40].numpy(), (40, X.shape[1]))])
+def test_arrays_of_any_kind_are_batches(batch: Any) -> None:
+    stream = ganeval.Stream(None)
+    stream.update(batch, real=False)
+    stream.update(Y, real=True)
+    assert stream.compute()["fid"].n_fake == 40
+
+
 def test_reset_keeps_the_real_images_unless_told() -> None:
     stream = fed(X, Y, 100)
     stream.reset()
@@ -125,6 +163,8 @@ def test_a_reference_of_another_extractor_is_refused() -> None:
         (torch.rand(2, 3, 8, 8), r"images \* 255"),
         (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"\(B, 3, H, W\)"),
         (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(B, 3, H, W\)"),
+        ([torch.zeros(2, 3, 8, 8), torch.zeros(2)], "images, _ = batch"),
+        ({"image": torch.zeros(2, 3, 8, 8)}, "got a dict"),
     ],
 )
 def test_a_batch_that_is_none_is_named(batch: torch.Tensor, said: str) -> None:
@@ -139,7 +179,7 @@ def test_features_that_can_not_be_added_are_named() -> None:
     with pytest.raises(GanevalError, match="NaN"):
         stream.update(np.full((2, 6), np.nan), real=False)
     assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
-    with pytest.raises(GanevalError, match="no generated images"):
+    with pytest.raises(GanevalError, match="2 generated images, got 0"):
         ganeval.Stream(None).compute()
 
 

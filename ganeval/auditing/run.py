@@ -25,7 +25,7 @@ from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
 from ganeval.settings import Precision, Settings
 from ganeval.sides import SetInfo
-from ganeval.types import Extractor
+from ganeval.types import ExtractorLike
 
 MIN_REPEATS = 4
 """With fewer, chance alone tells equal sets apart too often: 4 scores against 4 are ordered once in 70."""
@@ -36,7 +36,7 @@ def audit(
     *,
     train: Source | None = None,
     samples: Source | None = None,
-    extractor: str | Extractor = "auto",
+    extractor: ExtractorLike = "auto",
     metrics: Requests = None,
     experiments: Sequence[str] | None = None,
     n: int | None = None,

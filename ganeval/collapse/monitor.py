@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from ganeval.collapse import LEAST_ALPHA, CollapseReport, collapse_test
 from ganeval.collapse.report import Verdict
 from ganeval.errors import GanevalError
-from ganeval.extractors import load_extractor
+from ganeval.extractors import as_extractor
 from ganeval.features import extract
 from ganeval.images import Source, open_images
-from ganeval.types import Extractor, Features
+from ganeval.types import ExtractorLike, Features
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class CollapseMonitor:
     depend on each other, a healthy generator is then called collapsed at any of them with probability alpha at most
     (Bonferroni). "last" judges each at the whole of alpha, and only the last one raises the alarm.
     on_collapse: called with the report at every alarm; raise an exception in it to stop the training.
+    device, data_root: as in `ganeval.extract`.
 
     monitor(fake, step=...) -> CollapseReport, where fake is as `real`. `history` holds the looks, `alarmed` says
     whether there was an alarm. `state_dict` is JSON-able. The reference is split in the same way at every look, so
@@ -51,26 +53,29 @@ class CollapseMonitor:
         self,
         real: Source | Features,
         *,
-        extractor: str | Extractor | None = None,
+        extractor: ExtractorLike | None = None,
         looks: int = 10,
         alpha: float = 0.05,
         spend: Literal["each", "last"] = "each",
         on_collapse: Callable[[CollapseReport], None] | None = None,
         seed: int = 0,
+        device: str = "auto",
+        data_root: str | Path | None = None,
     ) -> None:
         if spend not in ("each", "last"):
             raise GanevalError(f"spend={spend!r} of CollapseMonitor; give 'each' or 'last'")
         if not 0 < alpha < 1:
             raise GanevalError(f"alpha={alpha:g} of CollapseMonitor; give a probability, such as 0.05")
-        if looks < 1 or alpha / looks < LEAST_ALPHA:
+        if looks < 1 or (spend == "each" and alpha / looks < LEAST_ALPHA):
             raise GanevalError(
                 f"{looks} looks at alpha={alpha:g} altogether; plan 1 to {alpha / LEAST_ALPHA:.0f} looks"
             )
-        self.extractor = load_extractor(extractor) if isinstance(extractor, str) else extractor
+        self.extractor = None if extractor is None else as_extractor(extractor)
+        self.device = device
         if not isinstance(real, Features):
-            images = open_images(real)
-            self.extractor = self.extractor or load_extractor(images.extractor or "inception")
-            real = extract(images, self.extractor)
+            images = open_images(real, data_root=data_root)
+            self.extractor = self.extractor or as_extractor(images.extractor or "inception")
+            real = extract(images, self.extractor, device=device)
         self.real, self.looks, self.alpha, self.seed = real, looks, alpha, seed
         self.spend, self.on_collapse = spend, on_collapse
         self.history: list[Look] = []
@@ -84,7 +89,7 @@ class CollapseMonitor:
             if self.extractor is None:
                 raise GanevalError("the reference came as features, so the monitor can't make any of images; give "
                                    "it an extractor=, or features")  # fmt: skip
-            fake = extract(fake, self.extractor, cache=False)
+            fake = extract(fake, self.extractor, device=self.device, cache=False)
         alpha = self.alpha / self.looks if self.spend == "each" else self.alpha
         report = collapse_test(fake, self.real, alpha=alpha, seed=self.seed)
         alarm = report.verdict == "collapsed" and (self.spend == "each" or done + 1 == self.looks)

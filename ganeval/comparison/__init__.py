@@ -29,7 +29,7 @@ from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
 from ganeval.settings import Precision, Settings
 from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
-from ganeval.types import Extractor, Features, Moments
+from ganeval.types import ExtractorLike, Features, Moments
 
 __all__ = ["Compared", "ComparisonReport", "Difference", "compare", "compare_sets"]
 
@@ -61,7 +61,7 @@ def compare(
     b: Source | Features,
     reference: Source | Features,
     *,
-    extractor: str | Extractor = "auto",
+    extractor: ExtractorLike = "auto",
     metrics: Requests = None,
     paired: bool = False,
     alpha: float = 0.05,
@@ -112,7 +112,9 @@ def compare_sets(
         raise GanevalError(f"alpha={alpha} of compare; give a probability, such as 0.05")
     began = time.perf_counter()
     device = pick_device(settings.device)
-    requested(settings.metrics)
+    for name in requested(settings.metrics) or ():
+        if name in NO_INFLUENCE:
+            raise GanevalError(f"{name} can't be compared: {NO_INFLUENCE[name]}")
     one, two = open_side(a, settings), open_side(b, settings)
     real = open_side(reference, settings, may_be_statistics=True)
     net, reason = choose_extractor(settings, one if isinstance(one.data, ImageSet) else two, real)

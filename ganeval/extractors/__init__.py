@@ -1,4 +1,7 @@
-"""Networks that turn images into features. `load_extractor` finds one by name; each owns its resize."""
+"""Networks that turn images into features. `load_extractor` finds one by name; each owns its resize.
+
+`as_extractor` also takes the caller's own. `inference_of` is how one is run.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from ganeval.errors import GanevalError, unknown
+from ganeval.fp32 import evaluating, plain_defaults, true_fp32
 from ganeval.registry import EXTRACTORS, load_plugins, resolve
 from ganeval.types import Extractor
+
+FIELDS = ("name", "fingerprint", "verified", "weights_sha256", "resize", "to")
+"""What an object has that is an Extractor already."""
 
 
 def load_extractor(name: str, *, weights: Path | None = None) -> Extractor:
@@ -26,6 +34,29 @@ def load_extractor(name: str, *, weights: Path | None = None) -> Extractor:
     weights: a file in place of the published weights.
     Raises GanevalError for an unknown name, UnobtainableError where its weights can't be had.
     """
+    # A network is made with random weights, before it gets its own.
+    with torch.random.fork_rng(devices=[]), plain_defaults():
+        return _loaded(name, weights)
+
+
+def as_extractor(found: Any, *, weights: str | Path | None = None) -> Extractor:
+    """An extractor by its name, an Extractor as it is, or a function or nn.Module of the caller's as `Wrapped`.
+
+    Raises GanevalError for anything else, and as `load_extractor`.
+    """
+    if isinstance(found, str):
+        return load_extractor(found, weights=Path(weights) if weights else None)
+    return _taken(found, getattr(found, "__qualname__", type(found).__qualname__))
+
+
+@contextmanager
+def inference_of(extractor: Extractor) -> Iterator[None]:
+    """No gradients, true fp32, and the network in evaluation mode while it is run."""
+    with torch.no_grad(), true_fp32(), evaluating(getattr(extractor, "network", extractor)):
+        yield
+
+
+def _loaded(name: str, weights: Path | None) -> Extractor:
     load_plugins()
     family, _, variant = name.partition(":")
     exact = EXTRACTORS.get(name.lower())
@@ -61,13 +92,14 @@ def _imported(module: str, attribute: str, name: str, weights: Path | None) -> E
         raise GanevalError(f"the module {module!r} has no attribute {attribute!r}") from None
     if weights is not None:
         raise GanevalError(f"{name} brings its own weights; leave out --weights")
-    if isinstance(found, type):
-        found = _instance(found, name)
-    if all(hasattr(found, field) for field in ("name", "fingerprint", "verified", "weights_sha256", "resize", "to")):
-        return found
-    if not callable(found):
-        raise GanevalError(f"{name} is a {type(found).__name__}; an extractor is a function or an nn.Module")
-    return Wrapped(found, name)
+    return _taken(_instance(found, name) if isinstance(found, type) else found, name)
+
+
+def _taken(found: Any, name: str) -> Extractor:
+    if isinstance(found, type) or not callable(found):
+        kind = "class" if isinstance(found, type) else type(found).__name__
+        raise GanevalError(f"{name} is a {kind}; an extractor is a function or an nn.Module")
+    return found if all(hasattr(found, field) for field in FIELDS) else Wrapped(found, name)
 
 
 def _instance(found: type, name: str) -> Any:
@@ -91,8 +123,6 @@ class Wrapped:
         self.fingerprint = getattr(network, "fingerprint", None) or f"{name}/{_digest(network)}"
         self.verified = bool(getattr(network, "verified", False))
         self.weights_sha256: str | None = getattr(network, "weights_sha256", None)
-        if isinstance(network, nn.Module):
-            network.eval()
 
     def resize(self, images: Tensor) -> Tensor:
         resize = getattr(self.network, "resize", None)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ class ImageSet(Dataset):
         return total.hexdigest()
 
 
-Source = str | Path | Tensor | np.ndarray | ImageSet
+Source = str | Path | Tensor | np.ndarray | Sequence[Any] | ImageSet
 
 
 def open_images(
@@ -102,7 +102,7 @@ def open_images(
 
     source: a folder (searched in depth; class folders give labels), a .zip (StyleGAN's dataset.json gives labels),
     an .npz (`arr_0`, NHWC) or .npy, a data set name with its split ("mnist:test"), a tensor (N, 3 or 1, H, W) or
-    array (N, H, W[, 1, 3 or 4]), uint8 or floats in [0, 1].
+    array (N, H, W[, 1, 3 or 4]), uint8 or floats in [0, 1], or a list of PIL images, tensors or arrays of one size.
     data_root: where torchvision's data sets lie; else GANEVAL_DATA.
     cache: keeps the digests of files. paranoid: takes none that was kept, and reads every file for its digest; without
     it a file is read again only where its size, times or inode are not what they were. An ImageSet stays as it was
@@ -117,8 +117,11 @@ def open_images(
         return source
     if isinstance(source, Tensor | np.ndarray):
         return arrays.from_memory(source)
+    if isinstance(source, list | tuple):
+        return arrays.from_list(source)
     if not isinstance(source, str | Path):
-        raise GanevalError(f"can't take images from a {type(source).__name__}; give a path, a tensor or an array")
+        raise GanevalError(f"can't take images from a {type(source).__name__}; give a path, a tensor or an array, "
+                           "such as torch.cat([images for images, _ in loader])")  # fmt: skip
     if not str(source).strip():
         raise GanevalError("an empty path names no images; is a variable unset?")
     path = Path(os.path.expanduser(source))

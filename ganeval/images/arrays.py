@@ -8,14 +8,16 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+import PIL.Image
 import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.images import Image, ImageSet, all_rows, as_labels
+from ganeval.images.decode import converted
 from ganeval.images.digests import Memo
 
 CHUNK = 1024
@@ -59,6 +61,21 @@ class ArrayReader:
     def _digest(self, i: int) -> bytes:
         row = np.ascontiguousarray(self.array[i])
         return hashlib.sha256(f"{row.dtype.str}{row.shape}".encode() + row.tobytes()).digest()
+
+
+def from_list(images: Sequence[Any]) -> ImageSet:
+    """Pictures one by one, of one size: PIL images, tensors (C, H, W), or arrays (H, W[, C])."""
+    rows = [converted(image)[0] if isinstance(image, PIL.Image.Image) else image for image in images]
+    kinds = {Tensor if isinstance(row, Tensor) else type(row) for row in rows}
+    if not rows or kinds not in ({Tensor}, {np.ndarray}):
+        got = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
+        raise GanevalError(f"a list of images holds PIL images, tensors or arrays, all of one kind, got {got}")
+    if len(shapes := {tuple(row.shape) for row in rows}) > 1:
+        some = ", ".join(map(str, sorted(shapes)[:2]))
+        raise GanevalError(
+            f"a list of images holds several sizes ({some}); bring them to one, or save them to a folder"
+        )
+    return from_memory(torch.stack(rows) if kinds == {Tensor} else np.stack(rows))
 
 
 def from_memory(images: Tensor | np.ndarray) -> ImageSet:
@@ -117,13 +134,16 @@ def _range(array: np.ndarray, source: str) -> tuple[float, float]:
 def _check_floats(low: float, high: float, source: str) -> None:
     if low >= 0 and high <= 1:
         return
-    if low >= -1 and high <= 1:
-        mend = "they look like [-1, 1]: give ((x + 1) * 127.5).round() as uint8"
-    elif low >= 0 and high <= 255:
-        mend = "they look like [0, 255]: give x.round() as uint8"
+    # A little beyond a range is what networks give whose output nobody clamps.
+    if low >= -0.1 and high <= 1.1:
+        mend = "they look like [0, 1] but for a little: clamp them, x.clamp(0, 1)"
+    elif low >= -1.1 and high <= 1.1:
+        mend = "they look like [-1, 1]: give ((x + 1) * 127.5).round().clamp(0, 255) as uint8"
+    elif low >= -25 and 64 <= high <= 280:
+        mend = "they look like [0, 255]: give x.round().clamp(0, 255) as uint8"
     else:
         mend = "scale them to uint8, 0 to 255"
-    raise GanevalError(f"{source} holds floats from {low:.4g} to {high:.4g}, outside [0, 1]; {mend}")
+    raise GanevalError(f"{source} holds floats from {low:.6g} to {high:.6g}, outside [0, 1]; {mend}")
 
 
 def open_npy(path: Path, source: str, memo: Memo) -> ImageSet:

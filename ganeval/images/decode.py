@@ -45,7 +45,7 @@ def decode(stream: BinaryIO, name: str) -> Image:
             # Pillow only warns of a decompression bomb up to twice its limit.
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
             with PIL.Image.open(stream) as image:
-                return _convert(image)
+                return converted(image)
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
         found = "it unpacks to more pixels than Pillow's limit (a decompression bomb?)"
     except PIL.UnidentifiedImageError:
@@ -55,7 +55,8 @@ def decode(stream: BinaryIO, name: str) -> Image:
     raise BadImageError(f"can't read the image {name}: {found}; remove it, or pass --skip-bad")
 
 
-def _convert(image: PIL.Image.Image) -> Image:
+def converted(image: PIL.Image.Image) -> Image:
+    """As 8-bit RGB. Raises ValueError for one that is not to be had so."""
     treatments = []
     tile = getattr(image, "tile", None)
     if tile and re.search("RGB[AX]?;16", str(tile[0].args)):

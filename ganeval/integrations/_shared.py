@@ -9,10 +9,9 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from ganeval.extractors import load_extractor
-from ganeval.fp32 import true_fp32
+from ganeval.extractors import as_extractor, inference_of
 from ganeval.streaming import pixels_of
-from ganeval.types import Extractor
+from ganeval.types import Extractor, ExtractorLike
 
 
 class SharedExtractor:
@@ -31,7 +30,7 @@ class SharedExtractor:
         pixels = pixels_of(images).to(device)
         last = self.batch
         if self.found is None or last is None or last.device != pixels.device or not torch.equal(last, pixels):
-            with torch.no_grad(), true_fp32():
+            with inference_of(self.net):
                 self.found = self.net.to(device)(self.net.resize(pixels))
             self.batch = pixels.clone()
         return self.found
@@ -48,15 +47,11 @@ _alive: WeakValueDictionary[tuple[Any, ...], SharedExtractor] = WeakValueDiction
 """Those in use, by what they were asked for as."""
 
 
-def shared_extractor(extractor: str | Extractor, weights: str | Path | None) -> SharedExtractor:
+def shared_extractor(extractor: ExtractorLike, weights: str | Path | None) -> SharedExtractor:
     """The same one for the same name and weights, or the same object, as long as a metric has it."""
     key = (extractor, str(weights)) if isinstance(extractor, str) else (id(extractor),)
     found = _alive.get(key)
     if found is None:
-        found = SharedExtractor(_loaded(extractor, weights) if isinstance(extractor, str) else extractor)
+        found = SharedExtractor(as_extractor(extractor, weights=weights))
         _alive[key] = found
     return found
-
-
-def _loaded(name: str, weights: str | Path | None) -> Extractor:
-    return load_extractor(name, weights=Path(weights) if weights else None)

@@ -25,7 +25,7 @@ from ganeval.metrics._moments import Running
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
 from ganeval.registry import METRICS
-from ganeval.types import Extractor
+from ganeval.types import ExtractorLike
 
 try:
     from torchmetrics import Metric
@@ -43,7 +43,7 @@ class _OnFeatures(Metric):
 
     def __init__(
         self,
-        extractor: str | Extractor | None = "inception",
+        extractor: ExtractorLike | None = "inception",
         *,
         weights: str | Path | None = None,
         reset_real_features: bool = False,
@@ -64,7 +64,8 @@ class _OnFeatures(Metric):
         # Of a rank without rows of one side torchmetrics would gather an empty vector, which fits no other's matrix.
         lists = {name: state for name, state in self.metric_state.items() if isinstance(state, list)}
         for name, state in lists.items():
-            found = [known for known in gather((state[0].shape[1], state[0].dtype) if state else None) if known]
+            own = (state[0].shape[1], state[0].dtype) if state else None
+            found = [known for known in gather(own, process_group or self.process_group) if known]
             if not state and found:
                 width, dtype = found[0]
                 setattr(self, name, [torch.empty(0, width, dtype=dtype, device=self.device)])
@@ -92,7 +93,7 @@ class FID(_OnFeatures):
 
     higher_is_better = False
 
-    def __init__(self, extractor: str | Extractor | None = "inception", *, dim: int | None = None, **kwargs: Any):
+    def __init__(self, extractor: ExtractorLike | None = "inception", *, dim: int | None = None, **kwargs: Any):
         super().__init__(extractor, **kwargs)
         self._dim = width = self._width(dim)
         for side in ("fake", "real"):
@@ -136,7 +137,7 @@ class _OnRows(_OnFeatures):
     real: list[Tensor]
     fake: list[Tensor]
 
-    def __init__(self, extractor: str | Extractor | None = "inception", **kwargs: Any):
+    def __init__(self, extractor: ExtractorLike | None = "inception", **kwargs: Any):
         super().__init__(extractor, **kwargs)
         self.add_state("real", [], dist_reduce_fx="cat")
         self.add_state("fake", [], dist_reduce_fx="cat")
@@ -160,7 +161,7 @@ class KID(_OnRows):
     higher_is_better = False
 
     def __init__(
-        self, extractor: str | Extractor | None = "inception", *, subsets: int = 100, subset_size: int = 1000,
+        self, extractor: ExtractorLike | None = "inception", *, subsets: int = 100, subset_size: int = 1000,
         seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         super().__init__(extractor, **kwargs)
@@ -176,7 +177,7 @@ class KID(_OnRows):
 class OneNNAccuracy(_OnRows):
     """Leave-one-out k-NN accuracy, as `ganeval.metrics.one_nn_accuracy`; best is 0.5."""
 
-    def __init__(self, extractor: str | Extractor | None = "inception", *, k: int = 1, **kwargs: Any):
+    def __init__(self, extractor: ExtractorLike | None = "inception", *, k: int = 1, **kwargs: Any):
         super().__init__(extractor, **kwargs)
         self.k = k
 
@@ -193,7 +194,7 @@ class PRDC(_OnRows):
 
     higher_is_better = True
 
-    def __init__(self, extractor: str | Extractor | None = "inception", *, k: int | None = None, **kwargs: Any):
+    def __init__(self, extractor: ExtractorLike | None = "inception", *, k: int | None = None, **kwargs: Any):
         super().__init__(extractor, **kwargs)
         given = {} if k is None else {"k": k, "strict": True}
         self.options = {name: METRICS[name].options(given) for name in ("precision", "recall", "density", "coverage")}
@@ -214,7 +215,7 @@ class InceptionScore(_OnFeatures):
     logits: list[Tensor]
 
     def __init__(
-        self, extractor: str | Extractor | None = "inception", *, splits: int = 10, seed: int = 0, **kwargs: Any
+        self, extractor: ExtractorLike | None = "inception", *, splits: int = 10, seed: int = 0, **kwargs: Any
     ):  # fmt: skip
         super().__init__(extractor, **kwargs)
         self.splits, self.seed = splits, seed

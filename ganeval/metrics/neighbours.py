@@ -230,7 +230,8 @@ def _mean(terms: Tensor, half_terms: Tensor, halves: Tensor, n: int, m: int, det
             std_error = math.sqrt(effect * float(terms.var(correction=0)) / len(terms))
             interval = value - quantile * std_error, value + quantile * std_error
     if why := _doubt(terms, effect, min(n, m)):
-        details["no_interval"], interval = why, None
+        # An error of exactly 0 would say that the value is certain.
+        details["no_interval"], interval, std_error = why, None, std_error or None
     return Estimate(value, std_error, interval, n, m, details)
 
 

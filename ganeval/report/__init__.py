@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,13 @@ class ScoreReport:
     train: SetInfo | None = None
     precision_effect: PrecisionEffect | None = None
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.metrics
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the metrics that were computed."""
+        return iter(self.metrics)
 
     def __getitem__(self, name: str) -> Estimate:
         if name not in self.metrics:
