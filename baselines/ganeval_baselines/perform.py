@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,9 +63,14 @@ def rescore(found: dict[str, Any], run: Run, folder: Path, judge: Judge, device:
     Raises GanevalError where there is no final checkpoint, or its samples are not those of the record.
     """
     began = time.monotonic()
-    renewed = judge.verdict(finished(run, folder, device).sampler, run.seed, folder)
-    if renewed.get("samples_sha256") != found["samples_sha256"]:
-        raise GanevalError(f"{folder} gives other samples here than its record says; the record stays as it was")
+    state = finished(run, folder, device)
+    # Aside first: the samples that the record was measured on must outlive a refusal.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".rescore.") as aside:
+        renewed = judge.verdict(state.sampler, run.seed, Path(aside))
+        if renewed.get("samples_sha256") != found["samples_sha256"]:
+            raise GanevalError(f"{folder} gives other samples here than its record says; the record stays as it was")
+        for made in Path(aside).iterdir():
+            os.replace(made, folder / made.name)
     seconds = {**found["seconds"], "evaluate": round(time.monotonic() - began, 1)}
     return {**found, **renewed, "evaluation": judge.evaluation(), "seconds": seconds}
 

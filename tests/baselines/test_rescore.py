@@ -76,6 +76,23 @@ def test_without_the_final_checkpoint_a_record_stays(places: Places, damage: str
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_samples_are_replaced_only_by_those_of_the_record(places: Places, same: bool) -> None:
+    bench(SUITE, places, models=["nsgan"])
+    path, run = places.records / f"{RUN}.json", places.runs / RUN
+    age(path)
+    if not same:
+        path.write_text(json.dumps(json.loads(path.read_bytes()) | {"samples_sha256": "f" * 64}))
+    made, record_before = files(run), path.read_bytes()
+    for name in ("samples.npz", "samples.png"):
+        (run / name).write_bytes(b"what stood here")
+    came = bench(SUITE, places, models=["nsgan"], rescored=True)
+    assert ("other samples" in came[RUN]) == (not same)
+    assert (path.read_bytes() == record_before) == (not same)
+    left = {} if same else dict.fromkeys(("samples.npz", "samples.png"), b"what stood here")
+    assert files(run) == made | left
+
+
 def test_a_checkpoint_of_another_run_is_no_failure_of_the_model(places: Places) -> None:
     train(run_of("nsgan"), places.runs / RUN)
     came = bench(SUITE, places, models=["nsgan"])
