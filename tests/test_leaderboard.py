@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -286,6 +287,20 @@ SPOILED = {
     "unknown status": (spoiled(status="fine"), "status is 'fine', expected one of ok, diverged, failed"),
     "curve": (spoiled(curve=[{"step": 1}]), r"curve\[0\].examples is missing"),
     "collapse": (spoiled(collapse={"kinds": []}), "collapse.verdict is missing"),
+    "training time is text": (spoiled(seconds={"train": "fast"}), 'seconds.train is "fast", expected int or float'),
+    "training time is null": (spoiled(seconds={"train": None}), "seconds.train is null"),
+    "evaluation sd is text": (spoiled(metrics={"fid": metric(1, "FD", evaluation_sd="x")}), "fid.evaluation_sd is"),
+    "a whole number too large": (spoiled(metrics={"fid": metric(10**400, "FD")}), "beyond float64"),
+    "squares too large": (spoiled(metrics={"fid": metric(1e308, "FD")}), r"metrics.fid.value is 1e\+308, expected at"),
+    "curve too large": (
+        spoiled(curve=[{"step": 1, "examples": 1, "metrics": {"fid": -1e300}}]),
+        r"curve\[0\].metrics.fid is -1e\+300",
+    ),
+    "kinds are numbers": (
+        spoiled(collapse={"verdict": "none", "kinds": [1, 2]}),
+        r"collapse.kinds.0 is 1, expected str",
+    ),
+    "half a letter": (spoiled(title="\ud800"), "surrogates not allowed"),
     "another model": (spoiled(model="wgan"), "the content is that of ring8/wgan-seed0.json"),
     "another data set": (spoiled(data="grid25"), "the content is that of grid25/wgan_gp-seed0.json"),
 }
@@ -353,6 +368,24 @@ def test_published_numbers_stand_apart_and_change_no_rank(tmp_path: Path) -> Non
     path.write_text(json.dumps({"schema": anchors.SCHEMA, "rows": [{"model": "GAN"}]}))
     with pytest.raises(GanevalError, match=r"anchors\.json: row 0 must have the keys"):
         build(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [(5, "rows is 5, expected list"), ([5], "row 0 must have the keys"), ({"value": "x"}, 'value is "x", expected int'),
+     ({"value": 10**400}, "beyond float64"), ({"spread": True}, "spread is true"), ({"data": ["a"]}, "data is"),
+     ({"source": "\ud800"}, "surrogates not allowed")],
+)  # fmt: skip
+def test_bad_anchors_are_refused_in_one_line(tmp_path: Path, rows: Any, says: str) -> None:
+    put(tmp_path, record("nsgan"))
+    if isinstance(rows, dict):
+        rows = [dict.fromkeys(anchors.KEYS, "a") | {"value": 1, "spread": None} | rows]
+    path = tmp_path / anchors.FILE
+    path.write_text(json.dumps({"schema": anchors.SCHEMA, "rows": rows}))
+    with pytest.raises(GanevalError, match=re.escape(says)) as caught:
+        build(tmp_path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
 
 
 def test_the_anchors_of_this_repository_are_whole() -> None:

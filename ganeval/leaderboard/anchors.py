@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ganeval.errors import GanevalError
+from ganeval.leaderboard.records import NONE, NUMBER, document, expect
 
 SCHEMA = "ganeval.anchors/1"
 FILE = "anchors.json"
 COLUMNS = {
     "model": "Model", "metric": "Metric", "value": "Value", "spread": "±", "spread_is": "± is", "n": "n",
     "extractor": "Extractor", "selection": "Selection", "protocol": "Protocol", "source": "Source",
+}  # fmt: skip
+
+KEYS: dict[str, tuple[type, ...]] = {
+    "data": (str,), "model": (str,), "metric": (str,), "value": NUMBER, "spread": (*NUMBER, NONE),
+    "spread_is": (str, NONE), "n": (str,), "extractor": (str, NONE), "selection": (str,), "protocol": (str,),
+    "source": (str,),
 }  # fmt: skip
 
 
@@ -41,24 +47,18 @@ class Anchor:
 def load(root: Path) -> list[Anchor]:
     """The rows of root/anchors.json in their order; none where there is no such file.
 
-    Raises GanevalError naming the file and the row whose keys or numbers are not those of an Anchor.
+    Raises GanevalError naming the file and the row whose keys or values are not those of an Anchor.
     """
     path = root / FILE
     if not path.exists():
         return []
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise GanevalError(f"{path}: not a JSON document: {error}") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise GanevalError(f"{path}: expected the schema {SCHEMA!r}")
-    names = {field.name for field in fields(Anchor)}
-    for i, row in enumerate(content.get("rows", [])):
-        if set(row) != names:
-            raise GanevalError(f"{path}: row {i} must have the keys {', '.join(sorted(names))}")
-        if not isinstance(row["value"], int | float) or not isinstance(row["spread"], int | float | None):
-            raise GanevalError(f"{path}: row {i}: value must be a number, spread a number or null")
-    return [Anchor(**row) for row in content.get("rows", [])]
+    content = document(path, SCHEMA, "restore the file", "write it for this ganeval")
+    expect(content, {"rows": (list,)}, path)
+    for i, row in enumerate(content["rows"]):
+        if not isinstance(row, dict) or set(row) != set(KEYS):
+            raise GanevalError(f"{path}: row {i} must have the keys {', '.join(sorted(KEYS))}")
+        expect(row, KEYS, path, f"rows.{i}.")
+    return [Anchor(**row) for row in content["rows"]]
 
 
 def _text(value: Any) -> str:

@@ -17,6 +17,8 @@ FOLDER = "records"
 
 NUMBER = (int, float)
 NONE = type(None)
+LARGEST = 1e100
+"""What metrics and seconds lie within: a mean of squares of float32 reaches 1e77, and squares of these are numbers."""
 LARGEST_PNG = 100_000
 """Bytes that a model's thumbnail grid is below."""
 NAME = "[A-Za-z0-9_.+-]+"
@@ -35,6 +37,8 @@ EVALUATION: dict[str, tuple[type, ...]] = {
     "version": (int,),
 }  # fmt: skip
 METRIC: dict[str, tuple[type, ...]] = {"value": NUMBER, "better": (str,), "title": (str,), "options": (dict,)}
+SPREAD: dict[str, tuple[type, ...]] = {"evaluation_sd": (*NUMBER, NONE)}
+"""A key of a metric that need not be there."""
 POINT: dict[str, tuple[type, ...]] = {"step": (int,), "examples": (int,), "metrics": (dict,)}
 VERDICT: dict[str, tuple[type, ...]] = {"verdict": (str,), "kinds": (list,)}
 CHOICES = {
@@ -87,31 +91,47 @@ def load(root: Path) -> dict[str, list[Record]]:
 
 def read(path: Path) -> Record:
     """One record. Raises GanevalError that names the file and what is wrong in it."""
-    try:
-        content = json.loads(path.read_bytes(), parse_constant=_no_constant, parse_float=_finite)
-    except OSError as error:
-        raise GanevalError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise GanevalError(f"{path}: not a JSON document: {error}; restore the file or run the seed again") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise GanevalError(f"{path}: schema is {found!r}, expected {SCHEMA!r}; write it with this ganeval")
-    _expect(content, KEYS, path)
+    content = document(path, SCHEMA, "restore the file or run the seed again", "write it with this ganeval")
+    expect(content, KEYS, path)
     if isinstance(content["evaluation"], dict):
         content["evaluation"].setdefault("version", 1)  # of the records before there was a second
-    _expect(content["evaluation"], EVALUATION, path, "evaluation.")
+    expect(content["evaluation"], EVALUATION, path, "evaluation.")
     for name, metric in content["metrics"].items():
-        _expect(metric, METRIC, path, f"metrics.{name}.")
+        expect(metric, METRIC, path, f"metrics.{name}.")
+        expect(metric, {key: types for key, types in SPREAD.items() if key in metric}, path, f"metrics.{name}.")
     for i, point in enumerate(content["curve"]):
-        _expect(point, POINT, path, f"curve[{i}].")
-        _expect(point["metrics"], dict.fromkeys(point["metrics"], NUMBER), path, f"curve[{i}].metrics.")
+        expect(point, POINT, path, f"curve[{i}].")
+        expect(point["metrics"], dict.fromkeys(point["metrics"], NUMBER), path, f"curve[{i}].metrics.")
     if content["collapse"] is not None:
-        _expect(content["collapse"], VERDICT, path, "collapse.")
+        expect(content["collapse"], VERDICT, path, "collapse.")
+        kinds = dict(enumerate(content["collapse"]["kinds"]))
+        expect(kinds, dict.fromkeys(kinds, (str,)), path, "collapse.kinds.")
+    expect(content["seconds"], dict.fromkeys(content["seconds"], NUMBER), path, "seconds.")
     _refuse_contradictions(content, path)
     return Record(f"{path.parent.name}/{path.name}", content)
 
 
-def _expect(content: Any, keys: Mapping[str, tuple[type, ...]], path: Path, where: str = "") -> None:
+def document(path: Path, schema: str, broken: str, foreign: str) -> dict[str, Any]:
+    """The JSON object of this schema in a file, of finite numbers and of texts that can be written.
+
+    Raises GanevalError that names the file, and says `broken` or `foreign`: how to mend what is no JSON, or of another
+    schema.
+    """
+    try:
+        content = json.loads(path.read_bytes(), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
+    except OSError as error:
+        raise GanevalError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise GanevalError(f"{path}: not a JSON document: {error}; {broken}") from error
+    if not isinstance(content, dict) or content.get("schema") != schema:
+        found = content.get("schema") if isinstance(content, dict) else type(content).__name__
+        raise GanevalError(f"{path}: schema is {found!r}, expected {schema!r}; {foreign}")
+    return content
+
+
+def expect(content: Any, keys: Mapping[Any, tuple[type, ...]], path: Path, where: str = "") -> None:
+    """Raises GanevalError where a key is missing or not of its types, a number beyond LARGEST, or no CHOICE."""
     if not isinstance(content, dict):
         raise GanevalError(f"{path}: {where.rstrip('.')} is {json.dumps(content)}, expected an object")
     for key, types in keys.items():
@@ -121,6 +141,8 @@ def _expect(content: Any, keys: Mapping[str, tuple[type, ...]], path: Path, wher
         if not isinstance(content[key], types) or isinstance(content[key], bool):
             wanted = " or ".join("null" if t is NONE else t.__name__ for t in types)
             raise GanevalError(f"{path}: {where}{key} is {json.dumps(content[key])[:60]}, expected {wanted}")
+        if types[:2] == NUMBER and abs(content[key] or 0) > LARGEST:
+            raise GanevalError(f"{path}: {where}{key} is {content[key]:.3g}, expected at most {LARGEST:g} in size")
         if key in CHOICES and content[key] not in CHOICES[key]:
             raise GanevalError(f"{path}: {where}{key} is {content[key]!r}, expected one of {', '.join(CHOICES[key])}")
 
@@ -155,7 +177,12 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
 def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        raise ValueError(f"{text} is beyond float64")
+        raise ValueError(f"{text[:20]} is beyond float64")
     return value
