@@ -183,7 +183,8 @@ def to_uint8(samples: Tensor) -> Tensor:
 
 MIXTURES = {"ring8": ring8, "grid25": grid25}
 STACKED = {"stacked_mnist": "mnist"}
-NAMES = (*MIXTURES, *DATASETS, *STACKED, "multi_mnist")
+MULTI_MNIST = "multi_mnist"
+NAMES = (*MIXTURES, *DATASETS, *STACKED, MULTI_MNIST)
 
 
 def load(
@@ -192,13 +193,16 @@ def load(
     """The train split of a data set (see NAMES), or nine tenths of an image folder, zip, npz or npy.
 
     download: fetches a named data set's files into data_root first.
-    Raises GanevalError for an unknown name or images of mixed sizes, UnobtainableError where the files are not here.
+    Raises GanevalError for an unknown name, images of mixed sizes, or an image_size for what has its own;
+    UnobtainableError where the files are not here.
     """
     key = name.lower().replace("-", "_")
+    if image_size and key in (*MIXTURES, MULTI_MNIST):
+        raise GanevalError(f"--image-size {image_size}: {key} is drawn in a size of its own; leave it out")
     if key in MIXTURES:
         return MIXTURES[key]()
-    if key == "multi_mnist":
-        return import_module("ganeval_baselines.multi_mnist").multi_mnist(data_root)
+    if key == MULTI_MNIST:
+        return import_module("ganeval_baselines.multi_mnist").multi_mnist(data_root, download)
     if key in STACKED or key in DATASETS:
         base = STACKED.get(key, key)
         if download:

@@ -88,9 +88,12 @@ def _pairs(digits: Tensor, labels: Tensor | None) -> Pairs:
     return Pairs(digits, labels)
 
 
-def multi_mnist(data_root: Path | None) -> MultiMNIST:
-    """MultiMNIST from torchvision's MNIST files. Raises UnobtainableError where these are not here."""
-    base = load("mnist", data_root=data_root)
+def multi_mnist(data_root: Path | None, download: bool = False) -> MultiMNIST:
+    """MultiMNIST from torchvision's MNIST files, which `download` fetches first.
+
+    Raises UnobtainableError where these are not here.
+    """
+    base = load("mnist", data_root=data_root, download=download)
     if not isinstance(base, Images):
         raise ValueError("mnist is no set of images")
     return MultiMNIST(

@@ -13,8 +13,23 @@ from ganeval_baselines import data as datasets
 from ganeval_baselines.data import Images, generator, grid25, ring8, rows, stream, to_uint8
 from PIL import Image
 
-from ganeval.errors import GanevalError
+from ganeval.errors import GanevalError, UnobtainableError
 from tests.baselines.conftest import MODELS, data_of, home_of, run_of
+
+
+@pytest.mark.parametrize("name", ["ring8", "grid25", "multi_mnist"])
+def test_what_is_drawn_in_a_size_of_its_own_takes_no_other(name: str) -> None:
+    with pytest.raises(GanevalError, match=f"--image-size 32: {name} .*leave it out"):
+        datasets.load(name, image_size=32)
+
+
+@pytest.mark.parametrize("name", ["mnist", "stacked_mnist", "multi_mnist"])
+def test_what_is_made_of_mnist_fetches_mnist(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[tuple[str, Path]] = []
+    monkeypatch.setattr(datasets, "fetch", lambda *place: fetched.append(place))
+    with pytest.raises(UnobtainableError):
+        datasets.load(name, data_root=tmp_path, download=True)
+    assert fetched == [("mnist", tmp_path)]
 
 
 def test_ring8_has_eight_modes() -> None:
