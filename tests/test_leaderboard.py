@@ -55,6 +55,16 @@ def test_two_clear_models_are_ranked_and_equal_ones_tie(tmp_path: Path) -> None:
     assert {(r["rank_low"], r["rank_high"]) for r in rows(tmp_path / "b")} == {("1", "2")}
 
 
+def test_rows_that_tie_stand_in_the_order_of_their_medians_and_the_board_says_so(tmp_path: Path) -> None:
+    put(tmp_path, *models(gan=[1.0, 5.0, 9.0], wgan=[4.0, 4.0, 4.5], nsgan=[2.0, 6.0, 6.5]))
+    assert [(r["model"], r["rank_low"], r["median"]) for r in rows(tmp_path)] == [
+        ("wgan", "1", "4"), ("gan", "1", "5"), ("nsgan", "1", "6"),
+    ]  # fmt: skip
+    files = build(tmp_path)
+    for name in ("ring8.md", "index.html"):
+        assert "in the order of their ranks, and where these are the same, of their medians" in files[name].decode()
+
+
 def test_columns_hold_the_statistics_of_the_seeds(tmp_path: Path) -> None:
     put(tmp_path, *models(nsgan=[1.0, 2.0, 3.0, 4.0, 10.0]), sanity("real", 0.5))
     found = row(tmp_path, "nsgan")

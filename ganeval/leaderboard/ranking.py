@@ -140,4 +140,5 @@ def power_note(sizes: Sequence[int]) -> str:
     if corrected <= ALPHA:
         return f"{start}: large differences can be significant, small ones cannot."
     enough = next(k for k in itertools.count(2) if pairs * 2 / math.comb(2 * k, k) <= ALPHA)
-    return f"{start}: no difference in this table can be significant, so all ranks tie. {enough} seeds each could."
+    none = "no difference in this table can be significant, so all ranks tie"
+    return f"{start}: {none}. With {enough} seeds each, a difference could be."

@@ -17,10 +17,15 @@ NARROW = ("model", "ranks", "mean", "failed", "collapsed", "metric")
 METRICS = 2
 """The kinds of columns that a printed page has room for, and how many of the metrics beside the ranking one."""
 
+LEGEND = (
+    "Rows stand in the order of their ranks, and where these are the same, of their medians; `docs/records.md` says "
+    "what the columns are."
+)
+
 
 def markdown(board: Board, anchors: Sequence[Anchor]) -> bytes:
     """The board for people who read it in the repository."""
-    parts = [f"# {board.data}", f"Made by `ganeval leaderboard` from the records in `records/{board.data}`."]
+    parts = [f"# {board.data}", f"Made by `ganeval leaderboard` from the records in `records/{board.data}`.", LEGEND]
     for group, (heading, line) in zip(board.groups, headings(board), strict=True):
         table = grid(group)
         body = [[_bold(cell) for cell in row] for row in table.ranked]
