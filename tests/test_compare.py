@@ -363,6 +363,13 @@ def test_the_command_writes_json_csv_and_markdown(sets: list[str], tmp_path: Pat
     assert CliRunner().invoke(cli, [*given, "--format", "md"]).stdout.startswith("| metric | best is | A | B |")
 
 
+def test_a_title_with_marks_breaks_no_table() -> None:
+    found = ganeval.compare(*(features(rows(60, seed)) for seed in range(3)), metrics=["kid"])
+    marked = replace(found, metrics={"kid": replace(found.metrics["kid"], title="p(a|b) ± 1_0")})
+    assert r"| p(a\|b) ± 1_0 | low |" in marked.to_markdown()
+    assert r"p(a|b) $\pm$ 1\_0 & low &" in marked.to_latex()
+
+
 def test_the_command_pairs_by_file_name(sets: list[str]) -> None:
     """b with the brightness of a: paired by name the error is smaller than apart."""
     a, b, real = sets

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ganeval.evaluate import Scored
+from ganeval.markup import Bold, latex_table, markdown_table
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo, ScoreReport, SetInfo
 from ganeval.report.tables import frames, latex, markdown, number, text
@@ -98,3 +99,13 @@ def test_latex_escapes_and_uses_booktabs() -> None:
     assert r"50\%\_a" in shown
     assert shown.count(r"\\") == 3
     assert shown.startswith(r"\begin{tabular}{lrrrrr}".replace("rrrrr", "r" * 4)) or r"\toprule" in shown
+
+
+def test_marks_of_markdown_and_latex_are_escaped() -> None:
+    assert markdown_table(["a|b", "c"], [["1", Bold("x|y")]]).splitlines() == [
+        r"| a\|b | c |", "| --- | ---: |", r"| 1 | **x\|y** |",
+    ]  # fmt: skip
+    assert latex_table(["a", "b_c"], [["1–2", Bold("3 ± 4")]], [], [["~", "5%"]]).splitlines() == [
+        r"\begin{tabular}{lr}", r"\toprule", r"a & b\_c \\", r"\midrule", r"1--2 & \textbf{3 $\pm$ 4} \\",
+        r"\midrule", r"\textasciitilde{} & 5\% \\", r"\bottomrule", r"\end{tabular}",
+    ]  # fmt: skip

@@ -14,6 +14,7 @@ from ganeval.auditing.figures import figure
 from ganeval.auditing.verdicts import RULE, SHORT_RULE, Curve, Verdict, badness, gap, judge, reliable_n
 from ganeval.columns import blocks, fact
 from ganeval.files import write_result
+from ganeval.markup import markdown_table
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo, finite
 from ganeval.sides import SetInfo
@@ -136,9 +137,7 @@ class AuditReport:
         lines += [f"- **{label}**: {text}" for label, text in self.facts()] + ["", RULE, ""]
         for names, timed in self._tables():
             if names or timed:
-                header, rows = self._grid(names, timed, fully=True)
-                rule = ["---", *["---:"] * (len(header) - 1)]
-                lines += [f"| {' | '.join(row)} |" for row in [header, rule, *rows]] + [""]
+                lines += [markdown_table(*self._grid(names, timed, fully=True)), ""]
         for name in self.curves:
             experiment = EXPERIMENTS[name]
             said = " ".join((experiment.levels.__doc__ or "").split())

@@ -12,9 +12,10 @@ from scipy.special import ndtri
 
 from ganeval.columns import fact, table
 from ganeval.comparison.differences import Difference
+from ganeval.markup import latex_table, markdown_table
 from ganeval.registry import Metric
 from ganeval.report import ExtractorInfo
-from ganeval.report.tables import BEST, escaped, number, set_of, sharing
+from ganeval.report.tables import BEST, number, set_of, sharing
 from ganeval.sides import SetInfo
 from ganeval.types import LEVEL
 
@@ -192,16 +193,11 @@ class ComparisonReport:
 
     def to_markdown(self) -> str:
         """A Markdown table, and the sentence."""
-        header, body = self._grid()
-        rule = ["---", *["---:"] * (len(header) - 1)]
-        return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *body]) + f"\n{self.sentence}\n"
+        return f"{markdown_table(*self._grid())}\n\n{self.sentence}\n"
 
     def to_latex(self) -> str:
         """A LaTeX table for the booktabs package."""
-        header, body = self._grid()
-        lines = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in [header, *body]]
-        top = rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}"
-        return "\n".join([top, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
+        return latex_table(*self._grid()) + "\n"
 
 
 def chance(p: float) -> str:

@@ -12,6 +12,7 @@ from ganeval.leaderboard.anchors import COLUMNS, Anchor
 from ganeval.leaderboard.boards import Board, Group, Row
 from ganeval.leaderboard.cells import Cell, grid, headings, tuned
 from ganeval.leaderboard.ranking import median
+from ganeval.markup import Bold, latex_table, markdown_table
 
 NARROW = ("model", "ranks", "mean", "failed", "collapsed", "metric")
 METRICS = 2
@@ -28,27 +29,18 @@ def markdown(board: Board, anchors: Sequence[Anchor]) -> bytes:
     parts = [f"# {board.data}", f"Made by `ganeval leaderboard` from the records in `records/{board.data}`.", LEGEND]
     for group, (heading, line) in zip(board.groups, headings(board), strict=True):
         table = grid(group)
-        body = [[_bold(cell) for cell in row] for row in table.ranked]
-        body += [[f"*{_piped(row[0].text)}*", *(_bold(cell) for cell in row[1:])] for row in table.sanity]
+        body = [[_shown(cell) for cell in row] for row in table.ranked]
+        body += [[f"*{row[0].text}*", *(_shown(cell) for cell in row[1:])] for row in table.sanity]
         parts += [f"## {heading}", line]
-        parts += [_markdown_table([column.header for column in table.columns], body), group.note]
+        parts += [markdown_table([column.header for column in table.columns], body), group.note]
     if anchors:
         parts += ["## Published numbers", "Other protocols than ours: not ranked with the tables above."]
-        parts.append(_markdown_table(list(COLUMNS.values()), [[_piped(c) for c in a.cells()] for a in anchors], "---"))
+        parts.append(markdown_table(list(COLUMNS.values()), [anchor.cells() for anchor in anchors], "---"))
     return ("\n\n".join(parts) + "\n").encode()
 
 
-def _markdown_table(header: Sequence[str], body: Sequence[Sequence[str]], rest: str = "---:") -> str:
-    rule = ["---", *[rest] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *body])
-
-
-def _bold(cell: Cell) -> str:
-    return f"**{_piped(cell.text)}**" if cell.best else _piped(cell.text)
-
-
-def _piped(text: str) -> str:
-    return text.replace("|", r"\|")
+def _shown(cell: Cell) -> str:
+    return Bold(cell.text) if cell.best else cell.text
 
 
 def latex(board: Board) -> bytes:
@@ -61,29 +53,10 @@ def latex(board: Board) -> bytes:
         table = grid(group)
         more = [c for c, column in enumerate(table.columns) if column.kind == "metric"][METRICS:]
         kept = [c for c, column in enumerate(table.columns) if column.kind in NARROW and c not in more]
+        bodies = [[[_shown(row[c]) for c in kept] for row in rows] for rows in (table.ranked, table.sanity)]
         lines = [f"% {board.data}: {heading}", f"% {line}", f"% {group.note}"]
-        lines += [rf"\begin{{tabular}}{{l{'r' * (len(kept) - 1)}}}", r"\toprule"]
-        lines += [" & ".join(_escaped(table.columns[c].header) for c in kept) + r" \\", r"\midrule"]
-        lines += [_latex_row([row[c] for c in kept]) for row in table.ranked]
-        lines += [r"\midrule"] if table.ranked and table.sanity else []
-        lines += [_latex_row([row[c] for c in kept]) for row in table.sanity]
-        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]))
+        parts.append("\n".join([*lines, latex_table([table.columns[c].header for c in kept], *bodies)]))
     return ("\n\n".join(parts) + "\n").encode()
-
-
-def _latex_row(cells: Sequence[Cell]) -> str:
-    return " & ".join(rf"\textbf{{{_escaped(c.text)}}}" if c.best else _escaped(c.text) for c in cells) + r" \\"
-
-
-def _escaped(text: str) -> str:
-    special = {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "–": "--",
-    }
-    return "".join(rf"\{c}" if c in "%_&#${}" else special.get(c, c) for c in text)
 
 
 def table_csv(board: Board) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import blocks, fact, rounded, table
+from ganeval.markup import latex_table, markdown_table
 from ganeval.report.verdicts import copying_in_short, in_short
 from ganeval.types import LEVEL, Estimate
 
@@ -183,30 +184,12 @@ def _grids(reports: Sequence[ScoreReport]) -> Iterator[tuple[Sequence[str], Sequ
 
 def markdown(reports: Sequence[ScoreReport]) -> str:
     """Markdown tables: one, and one for each set that was scored by class."""
-    return "\n".join(_markdown(*grid) for grid in _grids(reports))
-
-
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    lines = [[cell.replace("|", r"\|") for cell in row] for row in (header, *body)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [lines[0], rule, *lines[1:]])
+    return "\n".join(f"{markdown_table(*grid)}\n" for grid in _grids(reports))
 
 
 def latex(reports: Sequence[ScoreReport]) -> str:
     """LaTeX tables for the booktabs package: one, and one for each set that was scored by class."""
-    return "\n".join(_latex(*grid) for grid in _grids(reports))
-
-
-def _latex(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in [header, *body]]
-    top = rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}"
-    return "\n".join([top, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
-
-
-def escaped(cell: str) -> str:
-    """Text that LaTeX takes as it is."""
-    words = {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-    return "".join(words.get(c) or (rf"\{c}" if c in "%_&#${}" else c) for c in cell)
+    return "\n".join(f"{latex_table(*grid)}\n" for grid in _grids(reports))
 
 
 def frame(report: ScoreReport) -> pd.DataFrame:
