@@ -21,7 +21,7 @@ from ganeval import Features, GanevalError
 from ganeval.cli import cli
 from ganeval.comparison import INFLUENCES, NEIGHBOURS
 from ganeval.comparison import influence as closed
-from ganeval.comparison.differences import difference, holm, nearer
+from ganeval.comparison.differences import difference, nearer
 from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.transport import potentials
@@ -203,11 +203,6 @@ def test_a_metric_best_at_half_has_two_ways_to_be_equal() -> None:
     assert p_value(0.3, 0.3) == 1
     assert p_value(0.3, 0.55) == pytest.approx(2 * norm.sf(0.15 / math.sqrt(2 * float(around.var()) / 100)))
     assert nearer(0.3, 0.55, "half") == "B"
-
-
-def test_holm_as_in_his_paper() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.9, 0.9]) == [1, 1]
 
 
 def test_the_error_of_a_difference_is_the_scatter_over_draws() -> None:

@@ -11,7 +11,7 @@ ROOT = Path(ganeval.__file__).parent
 
 # A module may import from its own row and from the rows above it.
 LAYERS = [
-    {"errors", "files", "columns", "markup", "datasets", "allocator", "pages", "distributed"},
+    {"errors", "files", "columns", "markup", "multiple", "datasets", "allocator", "pages", "distributed"},
     {"types", "registry", "intervals", "settings", "devices", "fp32"},
     {"metrics", "extractors", "weights"},
     {"images", "features", "inference", "cache", "reference", "sides", "streaming", "precision"},

@@ -13,7 +13,6 @@ import pytest
 from scipy import stats
 
 from ganeval.leaderboard.ranking import (
-    holm,
     median,
     permutation_p,
     power_note,
@@ -21,6 +20,7 @@ from ganeval.leaderboard.ranking import (
     smallest_p,
     summary,
 )
+from ganeval.multiple import holm
 
 INF = math.inf
 

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ganeval.collapse.shift import DROPPED, STARVED, Shift
 from ganeval.errors import GanevalError
+from ganeval.multiple import holm
 
 CONCENTRATED, CONCENTRATED_SHIFT = 3, 7
 """How much oftener than its share a class may be among the images that a classifier can't tell: more than real images
@@ -101,11 +102,8 @@ def share_tests(fake: np.ndarray, real: np.ndarray, level: float) -> tuple[np.nd
     n, m, pooled = fake.sum(), real.sum(), fake + real
     smallest = hypergeom.cdf(np.maximum(0, pooled - m), n + m, pooled, n)
     tested = smallest <= level / max(1, (pooled > 0).sum())
-    p = hypergeom.cdf(fake, n + m, pooled, n)
     adjusted = np.full(len(fake), np.nan)
-    order = np.flatnonzero(tested)[np.argsort(p[tested], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(steps))
+    adjusted[tested] = holm(hypergeom.cdf(fake, n + m, pooled, n)[tested])
     return adjusted, tested
 
 

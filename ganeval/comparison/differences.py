@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import ndtr
 from torch import Tensor
 
 from ganeval.comparison.influence import Influence
 from ganeval.intervals import normal
+from ganeval.multiple import holm as holm  # for ganeval.comparison
 from ganeval.registry import Better
 
 
@@ -74,16 +74,6 @@ def _two_sided(value: float, std_error: float) -> float:
     if std_error == 0:
         return 1.0 if value == 0 else 0.0
     return float(2 * ndtr(-abs(value) / std_error))
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's adjusted p-values (1979, Scand. J. Stat. 6:65), in the given order."""
-    order = np.argsort(p_values, kind="stable")
-    left = len(p_values) - np.arange(len(p_values))
-    stepped = np.minimum(1, np.maximum.accumulate(left * np.asarray(p_values, float)[order]))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = stepped
-    return adjusted.tolist()
 
 
 def nearer(a: float, b: float, better: Better) -> str:

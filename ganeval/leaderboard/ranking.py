@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import stdtrit
 
+from ganeval.multiple import holm
+
 ALPHA = 0.05
 MOST_SPLITS = 200_000
 RANDOM_SPLITS = 20_000
@@ -91,15 +93,6 @@ def smallest_p(n_a: int, n_b: int) -> float:
     """The least p that `permutation_p` can give for so many seeds."""
     splits = math.comb(n_a + n_b, n_a)
     return min(1.0, 2 / (splits if splits <= MOST_SPLITS else RANDOM_SPLITS))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Holm's (1979) adjusted p, in the order given: max over j <= i of min(1, (m - j + 1) p_(j))."""
-    adjusted, worst = [0.0] * len(p), 0.0
-    for i, j in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        worst = max(worst, min(1.0, (len(p) - i) * p[j]))
-        adjusted[j] = worst
-    return adjusted
 
 
 def rank_ranges(seeds: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
