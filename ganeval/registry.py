@@ -21,6 +21,13 @@ from ganeval.errors import GanevalError, unknown
 Better = Literal["lower", "higher", "half", "zero"]
 
 
+def badness(value: Any, better: Better) -> Any:
+    """A value, or an array of them, turned so that more is worse: its distance from 0.5 or 0 where these are best."""
+    if better in ("lower", "higher"):
+        return value if better == "lower" else -value
+    return abs(value - 0.5 if better == "half" else value)
+
+
 def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
     """The object that "package.module:attribute" names; anything else is returned as it is."""
     if not isinstance(target, str):

@@ -19,7 +19,7 @@ import ganeval
 from ganeval.auditing import images as altering
 from ganeval.auditing import verdicts
 from ganeval.auditing.experiments import EXPERIMENTS, REAL, Draw, Level, Selection, sizes
-from ganeval.auditing.verdicts import Curve, badness, gap, judge, reliable_n
+from ganeval.auditing.verdicts import Curve, gap, judge, reliable_n
 from ganeval.cli import cli
 from ganeval.errors import GanevalError
 from ganeval.images import open_images
@@ -151,7 +151,7 @@ RISING, FLAT = [0.5, 0.6, 0.7, 0.9], [0.5, 0.5, 0.5, 0.5]
     ],
 )  # fmt: skip
 def test_planted_curves_get_their_words(means: list[float], better: verdicts.Better, word: str) -> None:
-    assert judge(badness(planted(means), better)).word == word
+    assert judge(planted(means).badness(better)).word == word
 
 
 def test_a_change_within_the_null_spread_is_not_seen() -> None:

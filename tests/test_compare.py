@@ -203,6 +203,8 @@ def test_a_metric_best_at_half_has_two_ways_to_be_equal() -> None:
     assert p_value(0.3, 0.3) == 1
     assert p_value(0.3, 0.55) == pytest.approx(2 * norm.sf(0.15 / math.sqrt(2 * float(around.var()) / 100)))
     assert nearer(0.3, 0.55, "half") == "B"
+    assert (nearer(1, 2, "lower"), nearer(1, 2, "higher"), nearer(-1, 2, "zero")) == ("A", "B", "A")
+    assert nearer(0.25, 0.75, "half") == nearer(-1, 1, "zero") == ""
 
 
 def test_the_error_of_a_difference_is_the_scatter_over_draws() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.auditing.experiments import EXPERIMENTS, GENERATED, REAL, TRAIN
 from ganeval.auditing.figures import figure
-from ganeval.auditing.verdicts import RULE, SHORT_RULE, Curve, Verdict, badness, gap, judge, reliable_n
+from ganeval.auditing.verdicts import RULE, SHORT_RULE, Curve, Verdict, gap, judge, reliable_n
 from ganeval.columns import blocks, fact
 from ganeval.files import write_result
 from ganeval.markup import markdown_table
@@ -57,17 +57,17 @@ class AuditReport:
     def _judged(self, name: str, metric: str) -> Verdict:
         lines, better, kind = self.curves[name][metric], METRICS[metric].better, EXPERIMENTS[name].kind
         if kind == "overfitting" and METRICS[metric].train == "needed":
-            return judge(badness(lines["validation"], better))
+            return judge(lines["validation"].badness(better))
         if kind == "overfitting":
             return judge(gap(lines["validation"], lines["train"], better))
-        return judge(badness(lines["score"], better), harmless=kind == "harmless")
+        return judge(lines["score"].badness(better), harmless=kind == "harmless")
 
     @cached_property
     def reliable_n(self) -> dict[str, int | None]:
         """{metric: the n from which on it tells a half-generated set from real images}; None for not up to n."""
         lines = {metric: self.curves[SIZE][metric] for metric in self.metrics} if SIZE in self.curves else {}
         return {
-            metric: reliable_n(*(badness(by_line[line], METRICS[metric].better) for line in ("real", "mixture")))
+            metric: reliable_n(*(by_line[line].badness(METRICS[metric].better) for line in ("real", "mixture")))
             for metric, by_line in lines.items()
         }
 

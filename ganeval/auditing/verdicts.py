@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import rankdata
 
-from ganeval.registry import Better
+from ganeval.registry import Better, badness
 
 APART = 0.95
 """Two sets of scores are told apart where the one is above the other in this share of all pairs."""
@@ -39,6 +39,10 @@ class Curve:
     strengths: tuple[float, ...]
     values: np.ndarray
 
+    def badness(self, better: Better) -> Curve:
+        """The curve turned so that more is worse."""
+        return Curve(self.strengths, badness(self.values, better))
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -53,17 +57,6 @@ class Verdict:
     trend: float
     seen_from: float | None
     change: float
-
-
-def badness(curve: Curve, better: Better) -> Curve:
-    """The curve turned so that more is worse."""
-    turned = {
-        "lower": curve.values,
-        "higher": -curve.values,
-        "half": abs(curve.values - 0.5),
-        "zero": abs(curve.values),
-    }
-    return Curve(curve.strengths, turned[better])
 
 
 def gap(validation: Curve, train: Curve, better: Better) -> Curve:

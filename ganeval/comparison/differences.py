@@ -11,7 +11,7 @@ from torch import Tensor
 from ganeval.comparison.influence import Influence
 from ganeval.intervals import normal
 from ganeval.multiple import holm as holm  # for ganeval.comparison
-from ganeval.registry import Better
+from ganeval.registry import Better, badness
 
 
 @dataclass(frozen=True)
@@ -78,5 +78,5 @@ def _two_sided(value: float, std_error: float) -> float:
 
 def nearer(a: float, b: float, better: Better) -> str:
     """Which of the two values, "A" or "B", is the better one; "" where they are equal."""
-    badness = {"lower": lambda x: x, "higher": lambda x: -x, "half": lambda x: abs(x - 0.5), "zero": abs}[better]
-    return "" if badness(a) == badness(b) else "A" if badness(a) < badness(b) else "B"
+    bad_a, bad_b = badness(a, better), badness(b, better)
+    return "" if bad_a == bad_b else "A" if bad_a < bad_b else "B"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ganeval.columns import rounded
 from ganeval.leaderboard.boards import Board, Group, Row
 from ganeval.leaderboard.ranking import Summary, median
+from ganeval.registry import Better, badness
 
 ALWAYS = ("kind", "network", "budget")
 """What every heading says."""
@@ -29,12 +30,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its kind, header, the cell of a row, and which way its numbers are better ("" where neither is)."""
+    """A column: its kind, header, the cell of a row, and which way its numbers are better (None where neither is)."""
 
     kind: str
     header: str
     cell: Callable[[Row], Cell]
-    better: str = ""
+    better: Better | None = None
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,13 @@ def grid(group: Group) -> Grid:
     ranked = [[column.cell(row) for column in columns] for row in group.rows]
     whole = [i for i, row in enumerate(group.rows) if not row.failures]
     for c, column in enumerate(columns):
-        values = {i: v for i in whole if column.better and (v := ranked[i][c].value) is not None}
-        best = min((_loss(v, column.better) for v in values.values()), default=None)
-        for i, value in values.items() if len(values) > 1 else ():
-            if _loss(value, column.better) == best:
-                ranked[i][c] = Cell(ranked[i][c].text, value, best=True)
+        if column.better is None:
+            continue
+        bad = {i: badness(v, column.better) for i in whole if (v := ranked[i][c].value) is not None}
+        for i in bad if len(bad) > 1 else ():
+            if bad[i] == min(bad.values()):
+                ranked[i][c] = replace(ranked[i][c], best=True)
     return Grid(columns, ranked, [[column.cell(row) for column in columns] for row in group.sanity])
-
-
-def _loss(value: float, better: str) -> float:
-    return {"lower": value, "higher": -value, "half": abs(value - 0.5), "zero": abs(value)}[better]
 
 
 def _columns(group: Group) -> Iterator[Column]:
