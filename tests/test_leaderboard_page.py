@@ -77,6 +77,17 @@ def test_what_a_record_says_is_text_and_never_markup(root: Path) -> None:
     assert "&lt;i&gt;GAN&lt;/i&gt; &amp; Co</text>" in text(root)
 
 
+def test_a_minus_is_one_on_the_page_and_stays_a_hyphen_for_programs(tmp_path: Path) -> None:
+    put(tmp_path, *(record("gan", seed, fid) for seed, fid in enumerate((0.5, 9.0))), sanity("real", 8.0))
+    files = {name: content.decode() for name, content in build(tmp_path).items()}
+    # Mean 4.75, sd 6.01, t(1) = 12.71: the interval begins at 4.75 - 12.71 sd / sqrt(2) = -49; the excess is -3.25.
+    assert ">[−49.3, 58.8]<" in files["index.html"]
+    assert ">−3.2<" in files["index.html"]
+    assert 'data-value="-3.25"' in files["index.html"]
+    assert "| [-49.3, 58.8] |" in files["ring8.md"]
+    assert "−" not in files["ring8.csv"] + files["ring8.md"] + files["ring8.tex"]
+
+
 def test_runs_stand_in_the_order_of_their_seeds(tmp_path: Path) -> None:
     put(tmp_path, *(record("gan", seed) for seed in (10, 2, 0, 9)))
     assert re.findall(r'<tr><th scope="row">(\d+)</th>', text(tmp_path)) == ["0", "2", "9", "10"]
@@ -113,13 +124,15 @@ def test_one_value_alone_has_an_axis() -> None:
 
 
 def test_ticks_are_short() -> None:
-    assert [tick_text(x) for x in (0, 0.1 + 0.2, 5000, 20_000, 1_500_000, -0.0)] == [
+    assert [tick_text(x) for x in (0, 0.1 + 0.2, 5000, 20_000, 1_500_000, -0.0, -5, -3e6)] == [
         "0",
         "0.3",
         "5000",
         "20k",
         "1.5M",
         "0",
+        "−5",
+        "−3M",
     ]
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ganeval.pages import minus
+
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is this many times its smallest."""
 
@@ -49,8 +51,8 @@ def axis(values: Iterable[float], start: float, stop: float, *, log: bool | None
 
 
 def tick_text(value: float) -> str:
-    """1200000 as 1.2M, 0.1 as 0.1."""
+    """1200000 as 1.2M, 0.1 as 0.1, -5 with a true minus."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= 10 * size or (abs(value) >= size and letter == "M"):
-            return f"{value / size:.6g}{letter}"
-    return f"{value:.6g}" if value else "0"
+            return minus(f"{value / size:.6g}{letter}")
+    return minus(f"{value:.6g}") if value else "0"

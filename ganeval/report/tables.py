@@ -6,13 +6,13 @@ One report is a row a metric; several reports are a row a sample set.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import blocks, fact, rounded, table
 from ganeval.markup import latex_table, markdown_table
+from ganeval.pages import minus as minus  # for the report's pages
 from ganeval.report.verdicts import copying_in_short, in_short
 from ganeval.types import LEVEL, Estimate
 
@@ -40,11 +40,6 @@ def cells(estimate: Estimate) -> tuple[str, str, str]:
 def spoken(estimate: Estimate) -> str:
     """The interval as 'low to high'; a dash where there is none."""
     return cells(estimate)[2].strip("[]").replace(", ", " to ")
-
-
-def minus(said: str) -> str:
-    """Text whose numbers have a true minus."""
-    return re.sub(r"(?<!\S)-(?=\d)", "−", said)
 
 
 def rows(report: ScoreReport) -> Iterator[tuple[str, ...]]:
