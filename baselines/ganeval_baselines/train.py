@@ -107,12 +107,16 @@ def finished(run: Run, folder: Path, device: str) -> State:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps a second process out of the run's folder, and clears what a killed one was writing."""
+    """Keeps a second process out of the run's folder, and clears what a killed one was writing.
+
+    Not its samples: they are written when the training has ended, perhaps by a process that is past the lock.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
             for leftover in folder.glob(".*.partial"):
-                leftover.unlink()
+                if not leftover.name.startswith(".samples."):
+                    leftover.unlink(missing_ok=True)
             yield
     except Timeout:
         raise GanevalError(f"another process is training in {folder}; wait for it, or choose another folder") from None

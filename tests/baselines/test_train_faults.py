@@ -267,6 +267,14 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file(
     assert not list(folder.glob(".*.partial"))
 
 
+def test_what_a_killed_run_was_writing_is_cleared_but_not_what_another_process_may_be(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("checkpoint.pt", "samples.npz"):
+        (folder / f".{name}.abc.partial").touch()
+    train(run_of("nsgan", steps=2), folder)
+    assert [path.name for path in folder.glob(".*.partial")] == [".samples.npz.abc.partial"]
+
+
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     with pytest.raises(OSError, match="File exists"):
