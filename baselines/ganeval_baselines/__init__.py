@@ -62,7 +62,8 @@ add(
 )
 add(
     *(
-        ExtractorSpec(f"classifier:{name}", f"{CLASSIFIERS}.extractor:load", f"{title}, trained here: --weights", paper)
+        ExtractorSpec(f"classifier:{name}", f"{CLASSIFIERS}.extractor:load", f"{title}: needs --weights, the "
+                      f"checkpoint.pt that `ganeval train {name}` makes", paper)
         for name, _, title, paper in CLASSIFIER_ROWS
     )
-)
+)  # fmt: skip

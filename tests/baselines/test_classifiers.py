@@ -302,6 +302,12 @@ def test_held_out_images_are_brought_to_the_size_of_training() -> None:
     assert held_out(data).real.shape == (60, 1, 28, 28)
 
 
+def test_the_list_says_which_file_a_classifier_needs_as_an_extractor() -> None:
+    load_plugins()
+    summary = EXTRACTORS["classifier:lenet"].summary
+    assert summary == "LeNet-5: needs --weights, the checkpoint.pt that `ganeval train lenet` makes"
+
+
 def test_every_classifier_is_an_extractor_too() -> None:
     assert len(NAMES) == 10
     for name in NAMES:
