@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
 
 import click
 
@@ -16,12 +18,25 @@ from ganeval.registry import COMMANDS, load_plugins, resolve
 INTERRUPTED = 130
 
 
+class _ReaderGoneError(Exception):
+    """A BrokenPipeError under another name: click ends at that one itself, with 1, the code of a gate that failed."""
+
+
+@contextmanager
+def _hidden_from_click() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderGoneError from error
+
+
 class Program(click.Group):
     """Takes up the commands of plugins; prints a GanevalError as one line, exits with its code, 130 on Ctrl-C."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Its own in the order they were added, by use, and those of plugins."""
         load_plugins()
-        return [*super().list_commands(ctx), *COMMANDS]
+        return [*self.commands, *COMMANDS]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         own = super().get_command(ctx, name)
@@ -31,6 +46,14 @@ class Program(click.Group):
         row = COMMANDS.get(name)
         return cast("click.Command", resolve(row.target)) if row else None
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _hidden_from_click():  # --help is printed here
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _hidden_from_click():
+            return super().invoke(ctx)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
         try:
@@ -39,23 +62,42 @@ class Program(click.Group):
             complain("error", str(error))
             sys.exit(error.exit_code)
         except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
+            say(error.format_message())
             sys.exit(0)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted", err=True)
+            say("interrupted", err=True)
             sys.exit(INTERRUPTED)
+        except _ReaderGoneError:
+            _silence(sys.stdout)
+            _silence(sys.stderr)
+            sys.exit(0)
         except OSError as error:
-            # The interpreter's last flush would fail again, with a traceback.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(error, BrokenPipeError):
-                # The reader of our output went away, as `| head` does.
-                sys.exit(0)
+            _silence(sys.stdout)
             complain("error", f"{error.filename or 'the output'}: {error.strerror}")
             sys.exit(GanevalError.exit_code)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def say(message: str | bytes, *, err: bool = False, nl: bool = True) -> None:
+    """Prints to stdout or stderr; where its reader went away, as `| head` does, to nowhere, and the work goes on."""
+    try:
+        click.echo(message, err=err, nl=nl)
+    except BrokenPipeError:
+        _silence(sys.stderr if err else sys.stdout)
+
+
+def _silence(stream: TextIO | None) -> None:
+    """What is still to be written goes nowhere: the interpreter's last flush would fail again, with a traceback."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def on_terminal() -> bool:
+    """Whether somebody may watch stderr, where progress is shown. It is None where it was closed, as by `2>&-`."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 class _Warnings(logging.Handler):
@@ -80,7 +122,7 @@ def complain(kind: str, message: str) -> None:
     if started() and os.environ["RANK"] != "0":
         return
     colour = None if os.environ.get("NO_COLOR") else {"error": "red", "warning": "yellow"}[kind]
-    click.echo(f"{click.style(kind, fg=colour)}: {message}", err=True)
+    say(f"{click.style(kind, fg=colour)}: {message}", err=True)
 
 
 def show_log() -> None:

@@ -186,7 +186,7 @@ def _fetch_url(url: str, target: Path, weights: Published) -> None:
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, atomic_write(target) as file:
         size = int(answer.headers.get("Content-Length") or 0)
         digest, got = hashlib.sha256(), 0
-        quiet = not sys.stderr.isatty()
+        quiet = sys.stderr is None or not sys.stderr.isatty()
         with tqdm(total=size or None, unit="B", unit_scale=True, desc=weights.files[0], disable=quiet) as bar:
             while chunk := answer.read(CHUNK):
                 file.write(chunk)

@@ -243,6 +243,44 @@ def test_the_reader_may_go_away(sets: Path) -> None:
     assert done.stderr == ""
 
 
+def to_nobody(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs the program with a pipe as stdout that nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run([*GANEVAL, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("arguments", [["list", "metrics"], ["--help"]], ids=" ".join)
+def test_a_reader_that_has_gone_is_no_failure(arguments: list[str]) -> None:
+    done = to_nobody(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_gates_and_pages_need_no_reader(sets: Path, tmp_path: Path) -> None:
+    base = ["score", sets / "a", "--ref", sets / "r", *FAST, "--metric", "fid", "-q", "--html", tmp_path / "page.html"]
+    done = to_nobody(*base, "--fail-if", "fid>0")
+    assert done.returncode == 1
+    assert "failed: " in done.stderr
+    assert (tmp_path / "page.html").exists()
+    assert to_nobody(*base).returncode == 0
+
+
+def test_a_closed_stderr(sets: Path) -> None:
+    command = " ".join([*GANEVAL, "score", str(sets / "a"), "--ref", str(sets / "r"), *FAST, "--metric", "fid"])
+    done = subprocess.run(f"{command} 2>&-", shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "FD" in done.stdout
+
+
+def test_the_bare_name_prints_its_help_to_stdout() -> None:
+    done = run()
+    assert done.stdout == run("--help").stdout
+    assert done.stderr == ""
+
+
 def test_quiet(sets: Path) -> None:
     assert run("score", sets / "a", "--ref", sets / "r", *FAST, "-q").stderr == ""
 

@@ -11,7 +11,7 @@ import click
 
 from ganeval.cli.options import SEED
 from ganeval.errors import GanevalError
-from ganeval.terminal import INTERRUPTED
+from ganeval.terminal import INTERRUPTED, on_terminal
 from ganeval_baselines.cluster import BACKENDS
 
 DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set into --data-root first.")
@@ -72,7 +72,7 @@ def train(
     where = str(pick_device(device))
     judge = judge_of(run.model, loaded, extractor, where)
     also = board.tensorboard(folder) if tensorboard else lambda _: None
-    progress = sys.stderr.isatty() and not quiet
+    progress = on_terminal() and not quiet
     with _resumable():
         record = perform(run, folder, judge, device=where, progress=progress, looks=looks, also=also)
     write(record, folder / "record.json")

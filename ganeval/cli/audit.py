@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.cli.options import METRICS, draw_options, settings_options
-from ganeval.terminal import complain
+from ganeval.terminal import complain, say
 
 if TYPE_CHECKING:
     from ganeval.settings import Settings
@@ -50,9 +50,9 @@ def audit(
     report = audit_with(
         reference, settings, train=train, samples=samples, experiments=experiments or None, repeats=repeats
     )
-    click.echo(report.to_text(), nl=False)
+    say(report.to_text(), nl=False)
     for warning in [] if quiet else report.warnings:
         complain("warning", warning)
     if output:
         report.write(output)
-        click.echo(f"wrote {output}/audit.md, its figures, and audit.json", err=True)
+        say(f"wrote {output}/audit.md, its figures, and audit.json", err=True)

@@ -12,6 +12,7 @@ from ganeval.cli.options import draw_options, settings_options
 from ganeval.cli.output import complain_of, json_of, publish
 from ganeval.errors import GanevalError
 from ganeval.files import check_place
+from ganeval.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,11 +56,11 @@ def collapse(
     reports = score_each(samples, reference, settings)
     if form == "json":
         documents = [{"samples": vars(report.samples), "collapse": report.to_dict()["collapse"]} for report in reports]
-        click.echo(json_of(documents), nl=False)
+        publish(json_of(documents), None)
     else:
         from ganeval.report.verdicts import verdict
 
-        click.echo("\n".join(verdict(report) for report in reports), nl=False)
+        publish("\n".join(verdict(report) for report in reports), None)
     if picture:
         from ganeval.report.contact import collapse_picture
 
@@ -73,5 +74,5 @@ def exit_status(reports: Sequence[ScoreReport]) -> int:
     """COLLAPSED where a set has collapsed, each of them named on stderr; else 0."""
     found = [report for report in reports if report.collapse and report.collapse.verdict == "collapsed"]
     for report in found:
-        click.echo(f"collapsed: {report.samples.source}", err=True)
+        say(f"collapsed: {report.samples.source}", err=True)
     return COLLAPSED if found else 0

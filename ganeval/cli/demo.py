@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from ganeval.cli.options import QUIET, SEED
+from ganeval.terminal import on_terminal
 
 
 @click.command()
@@ -26,4 +26,4 @@ def demo(output: Path, seed: int, quiet: bool) -> None:
     """Make three sets of fake digits, good, collapsed and copied, and score them. About a minute, no network."""
     from ganeval.demo import demo as show
 
-    click.echo(show(output, seed=seed, progress=sys.stderr.isatty() and not quiet), nl=False)
+    click.echo(show(output, seed=seed, progress=on_terminal() and not quiet), nl=False)

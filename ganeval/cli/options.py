@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from ganeval.settings import Settings
+from ganeval.terminal import on_terminal
 
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA."
@@ -54,7 +54,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         settings = Settings(
             extractor, weights=weights, batch_size=batch_size, device=device, precision=precision, workers=workers,
             skip_bad=skip_bad, data_root=data_root, cache=not no_cache, paranoid=paranoid,
-            progress=sys.stderr.isatty() and not quiet,
+            progress=on_terminal() and not quiet,
         )  # fmt: skip
         return command(*args, settings=settings, quiet=quiet, **others)
 

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from ganeval.errors import GanevalError
 from ganeval.files import check_place, in_place, write_result
-from ganeval.terminal import complain
+from ganeval.terminal import complain, say
 
 if TYPE_CHECKING:
     from ganeval.report import ScoreReport
@@ -42,11 +40,11 @@ def json_of(documents: Sequence[dict[str, Any]]) -> str:
 def publish(result: str | bytes, output: Path | None) -> None:
     """Prints the result, or writes it to a file as a whole."""
     if output is None:
-        click.echo(result, nl=False)
+        say(result, nl=False)
         return
     # File names may hold bytes that are no text.
     write_result(output, result.encode(errors="backslashreplace") if isinstance(result, str) else result)
-    click.echo(f"wrote {output}", err=True)
+    say(f"wrote {output}", err=True)
 
 
 def complain_of(reports: Sequence[ScoreReport]) -> None:

@@ -19,6 +19,7 @@ from ganeval.cli.output import complain_of, form_of, json_of, publish
 from ganeval.errors import GanevalError
 from ganeval.files import check_place
 from ganeval.registry import get_metric
+from ganeval.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +133,6 @@ def _failed(gates: list[tuple[str, str, float]], reports: Sequence[ScoreReport])
             # A value that is no number can't pass a gate.
             value = report[name].value
             if _COMPARE[sign](value, bound) or value != value:
-                click.echo(f"failed: {report.samples.source}: {name} = {value:.6g} {sign} {bound:g}", err=True)
+                say(f"failed: {report.samples.source}: {name} = {value:.6g} {sign} {bound:g}", err=True)
                 status = GATE_FAILED
     return status
