@@ -15,9 +15,10 @@ from scipy.stats import fisher_exact, kstest
 
 import ganeval
 from ganeval import Features, GanevalError, collapse_test
-from ganeval.collapse import count_modes
+from ganeval.collapse import Mode, count_modes
 from ganeval.collapse.modes import find_missing, power, share_tests
 from ganeval.collapse.similarity import bandwidths, find_twins, rescaled, similarity_test, total_variance
+from ganeval.report.verdicts import in_short
 from tests.benchmarks import calibrate_collapse
 from tests.benchmarks.calibrate_collapse import draw
 
@@ -241,6 +242,21 @@ def test_a_missing_class_is_named_and_shown() -> None:
     assert mode.examples
     assert set(real.labels[list(mode.examples)].tolist()) == {2}
     assert report.to_dict()["evidence"][0]["name"] == "c"
+
+
+def test_missing_classes_are_named_in_one_order_a_line_each() -> None:
+    fake, real = blobs(300, 0), blobs(500, 1)
+    report = collapse_test(fake[torch.nonzero(fake.labels < 3).ravel()], real)
+    assert [mode.name for mode in report.missing] == ["d", "e"]
+    assert [reason.split()[1] for reason in report.reasons[:2]] == ["d:", "e:"]
+    assert in_short(report) == [f"collapsed: {report.reasons[0]}", *report.reasons[1:]]
+    uneven = tuple(Mode(name, 1, 9, ratio, 0.0, "starved") for name, ratio in (("x", 0.3), ("y", 0.104), ("z", 0.103)))
+    assert [mode.name for mode in replace(report, modes=uneven).missing] == ["y", "z", "x"], "0.10 is printed of both"
+
+
+def test_where_nothing_is_found_the_score_says_what_could_have_been() -> None:
+    report = collapse_test(blobs(300, 0), blobs(500, 1))
+    assert in_short(report) == [f"none: {report.reasons[0]}", f"could see: {report.minimum_detectable['text']}"]
 
 
 @pytest.mark.parametrize("how", ["labels", "reference labels", "labelled neighbours", "k-means"])

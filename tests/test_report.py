@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 
 from ganeval.evaluate import Scored
 from ganeval.markup import Bold, latex_table, markdown_table
 from ganeval.registry import METRICS
-from ganeval.report import ExtractorInfo, ScoreReport, SetInfo
+from ganeval.report import ClassScores, ExtractorInfo, ScoreReport, SetInfo
 from ganeval.report.tables import frames, latex, markdown, number, text
 from ganeval.types import Estimate
 
@@ -92,6 +94,29 @@ def test_one_report_is_a_row_a_metric() -> None:
     assert list(table["metric"]) == ["fid", "kid", "one_nn_accuracy"]
     assert table.loc[1, "low"] == 0.00101
     assert report()["fid"].value == 3.1512
+
+
+def test_a_table_of_several_sets_says_what_is_best_and_where_errors_are() -> None:
+    shown = text([report("a"), report("b")])
+    (best,) = (line for line in shown.splitlines() if line.startswith("best is"))
+    assert best.split() == ["best", "is", "low", "low", "0.5"]
+    assert "--format csv" in shown
+    assert "ganeval compare" in shown
+
+
+def test_the_mean_of_classes_has_the_digits_of_its_error() -> None:
+    """Of 3.1512 +- 0.021 and 9.1 +- 1.2 it is 6.1256 +- 0.6001."""
+    whole = report()
+    other = {"fid": Scored(METRICS["fid"], Estimate(9.1, 1.2, None, 50, 50), {}, 0.1)}
+    classes = {"x": ClassScores(50, 50, whole.metrics, {}), "y": ClassScores(50, 50, other, {})}
+    (last,) = (line for line in text([replace(whole, by_class=classes)]).splitlines() if line.startswith("mean"))
+    assert last.split() == ["mean", "6.13", "0.00123", "nan"]
+
+
+def test_an_infinite_option_is_text_in_json() -> None:
+    vendi = Scored(METRICS["vendi"], Estimate(2.0, None, None, 50, None), {"order": math.inf}, 0.1)
+    document = json.loads(replace(report(), metrics={"vendi": vendi}).to_json())
+    assert document["metrics"]["vendi"]["options"] == {"order": "inf"}
 
 
 def test_latex_escapes_and_uses_booktabs() -> None:

@@ -24,7 +24,7 @@ from ganeval.errors import GanevalError
 from ganeval.features import extract
 from ganeval.images import open_images
 from ganeval.report import ScoreReport, figures
-from ganeval.report.contact import SIDE, collapse_picture
+from ganeval.report.contact import SIDE, _bands, collapse_picture
 from ganeval.report.gallery import project
 from ganeval.report.headlines import headlines
 from ganeval.report.html import page
@@ -268,6 +268,12 @@ def test_without_a_reference_there_are_samples_and_no_claims(root: Path) -> None
     assert "against" not in re.findall(r"<h1>(.*?)</h1>", markup)[0]
 
 
+def test_no_copies_are_said_once(both: str) -> None:
+    assert "None of these is a copy of another.</p>" in both
+    assert "% of 360 samples have a copy." in both
+    assert ">0% of" not in both
+
+
 def test_several_sets_have_an_index_and_one_axis_for_each_metric(both: str) -> None:
     rows = re.findall(r'<tr><th scope="row"><a href="#(set-\d)">(.*?)</a></th>(.*?)</tr>', both)
     assert [(target, name) for target, name, _ in rows] == [("set-1", "half"), ("set-2", "whole")]
@@ -385,6 +391,14 @@ def test_the_picture_of_a_collapse_holds_the_real_images(reports: list[ScoreRepo
         assert any(np.array_equal(column[y : y + SIDE], wanted) for y in range(len(sheet) - SIDE)), mode.name
     with pytest.raises(GanevalError, match="not features"):
         collapse_picture([replace(report, gallery=None)])
+
+
+def test_the_picture_says_what_the_page_says_of_a_mode(reports: list[ScoreReport]) -> None:
+    report = reports[0]
+    assert report.collapse is not None
+    hidden = replace(report.collapse, modes=(Mode("9", 1, 50, 0.1, 0.01, "hidden"),))
+    labels = [band.label for band in _bands(replace(report, collapse=hidden))]
+    assert any(label.startswith("9, perhaps among the unrealistic samples: 1 of the samples") for label in labels)
 
 
 def run(*arguments: object, code: int = 0) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ganeval.collapse.fidelity import Fidelity
 from ganeval.collapse.modes import Mode
 from ganeval.collapse.similarity import Similarity, Support
+from ganeval.collapse.words import emptiest_first
 
 Verdict = Literal["none", "suspected", "collapsed", "undetermined"]
 
@@ -45,7 +46,7 @@ class CollapseReport:
     @property
     def missing(self) -> tuple[Mode, ...]:
         """The modes that are dropped or starved, the emptiest first."""
-        return tuple(sorted((mode for mode in self.modes if mode.kind), key=lambda mode: mode.ratio))
+        return emptiest_first(self.modes)
 
     def to_dict(self) -> dict[str, Any]:
         """The `collapse` block of the JSON report."""

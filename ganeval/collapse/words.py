@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ def reasons(
     if similarity is None or fidelity is None:
         return (_twins(support), "without a reference, missing modes can't be seen: give one with --ref")
     said = [_fidelity(fidelity)] if fidelity.low else []
-    for mode in modes:
-        if mode.kind and (mode.kind in kinds or mode.kind == "hidden"):
+    for mode in emptiest_first(modes):
+        if mode.kind in kinds or mode.kind == "hidden":
             said.append(_mode(mode))
     if "duplicated" in kinds:
         said.append(_twins(support) if fidelity.low else _duplicates(similarity))
@@ -37,10 +38,15 @@ def reasons(
     return tuple(said) or ("no class is missing, and the fakes are as diverse as the real images",)
 
 
+def emptiest_first(modes: Iterable[Mode]) -> tuple[Mode, ...]:
+    """The missing modes; those whose printed ratios are equal stay in their order."""
+    return tuple(sorted((mode for mode in modes if mode.kind), key=lambda mode: round(mode.ratio, 2)))
+
+
 def _fidelity(fidelity: Fidelity) -> str:
     return (
         f"too unrealistic to judge: {fidelity.realistic_fake:.0%} of the fakes look real to the extractor, where "
-        f"{fidelity.realistic_real:.0%} of real images do; {fidelity.floor:.0%} are needed"
+        f"{fidelity.realistic_real:.0%} of real images do ({fidelity.floor:.0%} are needed)"
     )
 
 
@@ -48,7 +54,7 @@ def _mode(mode: Mode) -> str:
     counts = f"{mode.name}: {mode.n_fake} of the fakes, {mode.n_real} of the real images"
     share = f"an estimated {mode.ratio:.2f} of its share"
     if mode.kind == "hidden":
-        return f"{counts}, {share}; it may be among the unrealistic fakes"
+        return f"{counts}, {share} (it may be among the unrealistic fakes)"
     return f"{mode.kind} {counts}, {share}"
 
 
@@ -64,8 +70,8 @@ def _twins(support: Support) -> str:
     if not support.pairs:
         return f"no copies among {support.n} fakes"
     return (
-        f"{support.with_twin:.0%} of {support.n} fakes are copies of another; the birthday estimate of the number of "
-        f"different images is {support.estimate:,.0f}"
+        f"{support.with_twin:.0%} of {support.n} fakes are copies of another (birthday estimate of the number of "
+        f"different images: {support.estimate:,.0f})"
     )
 
 

@@ -140,7 +140,7 @@ class ScoreReport:
             "better": scored.metric.better,
             "n_fake": estimate.n_fake,
             "n_real": estimate.n_real,
-            "options": scored.options,
+            "options": spelt(scored.options),
             "details": estimate.details,
             "seconds": round(scored.seconds, 4),
         }
@@ -166,6 +166,11 @@ class ScoreReport:
         from ganeval.report.html import page
 
         return page([self])
+
+
+def spelt(options: dict[str, Any]) -> dict[str, Any]:
+    """Options for JSON: infinity as the text "inf", which can be given back as it is."""
+    return {k: str(v) if isinstance(v, float) and math.isinf(v) else v for k, v in options.items()}
 
 
 def finite(value: Any) -> Any:

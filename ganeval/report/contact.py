@@ -11,6 +11,7 @@ import PIL.Image
 from PIL import ImageDraw, ImageFont
 
 from ganeval.errors import GanevalError
+from ganeval.report.evidence import MISSING
 from ganeval.report.pictures import Tile, picture
 from ganeval.report.tables import number
 
@@ -120,7 +121,8 @@ def _bands(report: ScoreReport) -> list[Band]:
     verdict = "no collapse found" if collapse.verdict == "none" else f"{collapse.verdict}{kinds}"
     bands = [Band(f"{report.samples.source}{against}", heading=True), Band(verdict)]
     for mode in collapse.missing:
-        counts = f"{mode.kind}: {mode.n_fake:,} of the samples, {mode.n_real:,} of the real images, such as these"
+        kind = MISSING.get(mode.kind or "", mode.kind)
+        counts = f"{kind}: {mode.n_fake:,} of the samples, {mode.n_real:,} of the real images, such as these"
         bands.append(Band(f"{mode.name}, {counts}", [gallery.real[i] for i in mode.examples if i in gallery.real]))
     if report.reference and not collapse.missing:
         bands.append(Band("No class is missing."))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
 
 MISSING = {"hidden": "perhaps among the unrealistic samples"}
-"""What the page calls a kind of missing mode, where its name is not enough."""
+"""What the page and the picture call a kind of missing mode, where its name is not enough."""
 
 
 def grid(what: str, tiles: Mapping[int, Tile], rows: Sequence[int], n: int | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
 
 HEADER = ("metric", "value", "std error", f"{LEVEL:.0%} interval", "best is")
+ELSEWHERE = "`--format csv` has them; `ganeval compare` says which set is better"
 BEST = {"lower": "low", "higher": "high", "half": "0.5", "zero": "0"}
 
 
@@ -82,17 +83,33 @@ def text(reports: Sequence[ScoreReport]) -> str:
     if first.train:
         context.append(("train", set_of(first.train.source, first.train.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
-    body = list(blocks(*wide(reports)) if others else table(HEADER, list(rows(first))))
+    body = _all_sets(reports) if others else table(HEADER, list(rows(first)))
     for title, header, classes in by_class(reports):
         body += ["", *([title] if others else []), *blocks(header, classes)]
-    notes = [] if others else [("collapse", in_short(first.collapse) if first.collapse else "")]
-    notes += [] if others else [("memorised", copying_in_short(first.memorisation) if first.memorisation else "")]
+    notes = [("errors", ELSEWHERE)] if others else _verdicts(first)
     notes += [("precision", str(report.precision_effect)) for report in reports if report.precision_effect]
     notes += [("options", said) for said in once(reports, lambda report: [conventions(report)])]
     notes += [("images", said) for said in once(reports, _treatments)]
     notes += [("left out", said) for said in once(reports, _left_out)]
     lines = [*(fact(*pair) for pair in context), "", *body, "", *(fact(*pair) for pair in notes if pair[1])]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _all_sets(reports: Sequence[ScoreReport]) -> list[str]:
+    """The lines of the table of several reports, with the best there is under each metric."""
+    header, body = wide(reports)
+    best = {name: BEST[line.metric.better] for report in reports for name, line in report.metrics.items()}
+    last = ["best is", "", *best.values()]
+    return blocks(header, [*body, last + ["none"] * (len(header) - len(last))])
+
+
+def _verdicts(report: ScoreReport) -> list[tuple[str, str]]:
+    """Each verdict with its first reason, the other reasons on lines of their own."""
+    found = {
+        "collapse": in_short(report.collapse) if report.collapse else (),
+        "memorised": copying_in_short(report.memorisation) if report.memorisation else (),
+    }
+    return [(label if i == 0 else "", line) for label, lines in found.items() for i, line in enumerate(lines)]
 
 
 def once(reports: Sequence[ScoreReport], lines: Callable[[ScoreReport], Iterable[str]]) -> Iterator[str]:
@@ -162,12 +179,16 @@ def _classes(report: ScoreReport) -> tuple[list[str], list[list[str]]]:
         ]
         for name, s in scores.items()
     ]
-    means = []
-    for metric in names:
-        values = [s.metrics[metric].estimate.value for s in scores.values() if metric in s.metrics]
-        means.append(number(sum(values) / len(values)))
+    means = [_mean([s.metrics[m].estimate for s in scores.values() if m in s.metrics]) for m in names]
     body.append(["mean", "", "", *means])
     return header, body
+
+
+def _mean(classes: Sequence[Estimate]) -> str:
+    """To the digits that its error leaves, where all classes, which share no image, have one."""
+    errors = [estimate.std_error for estimate in classes if estimate.std_error is not None]
+    error = math.hypot(*errors) / len(errors) if len(errors) == len(classes) else None
+    return number(sum(estimate.value for estimate in classes) / len(classes), error)
 
 
 def _grids(reports: Sequence[ScoreReport]) -> Iterator[tuple[Sequence[str], Sequence[Sequence[str]]]]:

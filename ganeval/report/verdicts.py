@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import fact, table
 
@@ -12,18 +13,19 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
 
 
-def in_short(collapse: CollapseReport) -> str:
-    """The verdict in a sentence: what was found, or else what could have been."""
-    if collapse.reasons:
-        return f"{collapse.verdict}: {'; '.join(collapse.reasons)}"
-    seen = collapse.minimum_detectable.get("text", "")
-    return f"{collapse.verdict} found; with this many images {seen}" if seen else collapse.verdict
+def in_short(collapse: CollapseReport) -> list[str]:
+    """The verdict with its first reason, the other reasons, and where nothing was found, what could have been."""
+    return _lines(collapse.verdict, collapse.reasons, collapse.minimum_detectable)
 
 
-def copying_in_short(memorisation: MemorisationReport) -> str:
-    """The verdict in a sentence: what was found, and where nothing was, what could have been."""
-    text = f"{memorisation.verdict}: {'; '.join(memorisation.reasons)}"
-    return text if memorisation.verdict != "none" else f"{text}; {memorisation.minimum_detectable['text']}"
+def copying_in_short(memorisation: MemorisationReport) -> list[str]:
+    """The verdict with its first reason, the other reasons, and where nothing was found, what could have been."""
+    return _lines(memorisation.verdict, memorisation.reasons, memorisation.minimum_detectable)
+
+
+def _lines(found: str, reasons: Sequence[str], seen: Mapping[str, Any]) -> list[str]:
+    lines = [": ".join([found, *reasons[:1]]), *reasons[1:]]
+    return [*lines, f"could see: {seen['text']}"] if found == "none" else lines
 
 
 def verdict(report: ScoreReport) -> str:
@@ -41,7 +43,7 @@ def verdict(report: ScoreReport) -> str:
     facts += [("because" if i == 0 else "", reason) for i, reason in enumerate(collapse.reasons)]
     lines = [fact(*pair) for pair in facts]
     if collapse.missing:
-        header = ("missing mode", "fakes", "real images", "share of its share")
+        header = ("missing or thin", "fakes", "real images", "of its share")
         rows = [(mode.name, f"{mode.n_fake:,}", f"{mode.n_real:,}", f"{mode.ratio:.2f}") for mode in collapse.missing]
         lines += ["", *table(header, rows)]
     seen = collapse.minimum_detectable.get("text")
