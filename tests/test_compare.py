@@ -308,6 +308,11 @@ def test_a_metric_without_influences_is_left_out_or_refused_by_name() -> None:
         ganeval.compare(*(features(rows(60, seed, 80)) for seed in range(3)), metrics=["fid"])
 
 
+def test_an_infinite_option_is_text_in_json() -> None:
+    report = ganeval.compare(*three(), metrics={"vendi": {"order": math.inf}})
+    assert json.loads(report.to_json())["metrics"]["vendi"]["options"]["order"] == "inf"
+
+
 def test_the_sentence_names_who_is_better_on_what() -> None:
     a, b, real = three()
     report = ganeval.compare(a, b, real, metrics=["fid", "kid", "emd"])

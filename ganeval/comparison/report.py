@@ -14,7 +14,7 @@ from ganeval.columns import fact, table
 from ganeval.comparison.differences import Difference
 from ganeval.markup import latex_table, markdown_table
 from ganeval.registry import Metric
-from ganeval.report import ExtractorInfo
+from ganeval.report import ExtractorInfo, finite, spelt
 from ganeval.report.tables import BEST, number, set_of, sharing
 from ganeval.sides import SetInfo
 from ganeval.types import LEVEL
@@ -84,8 +84,8 @@ class ComparisonReport:
         return float(ndtri(1 - level / 2) + ndtri(POWER)) * line.difference.std_error
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `--format json`."""
-        return {
+        """The document of `--format json`; what is not a number is null."""
+        document = {
             "schema": SCHEMA,
             "a": vars(self.a),
             "b": vars(self.b),
@@ -101,6 +101,7 @@ class ComparisonReport:
             "environment": self.environment,
             "seconds": self.seconds,
         }
+        return finite(document)
 
     def _line(self, line: Compared) -> dict[str, Any]:
         d = line.difference
@@ -119,7 +120,7 @@ class ComparisonReport:
             "minimum_detectable": self.minimum_detectable(line),
             "n_a": d.n_a,
             "n_b": d.n_b,
-            "options": line.options,
+            "options": spelt(line.options),
         }
 
     def to_json(self) -> str:
