@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ganeval.columns import fact, table
 from ganeval.errors import GanevalError
+from ganeval.files import check_place
 from ganeval.images import open_images
 from ganeval.report import ScoreReport
 from ganeval.report.tables import number
@@ -45,7 +46,7 @@ def demo(folder: Path, *, seed: int = 0, progress: bool = False) -> str:
     if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {*SETS, MARK}
                             or (any(folder.iterdir()) and not (folder / MARK).exists())):  # fmt: skip
         raise GanevalError(f"{folder} exists and is not an earlier demo's; choose another folder with -o")
-    folder.mkdir(parents=True, exist_ok=True)
+    check_place(folder / MARK)
     (folder / MARK).touch()
     began = time.perf_counter()
     pixels, labels = _digits("digits:train")

@@ -6,18 +6,24 @@ from ganeval.columns import listing
 from ganeval.datasets import DATASETS
 from ganeval.registry import BASELINES, EXTRACTORS, METRICS, load_plugins
 
+BEST = {"lower": "low", "higher": "high", "half": "0.5", "zero": "0"}
+METRICS_NOTE = """\
+needs: besides features, logits of the extractor, --ref, --train; (train): takes
+the training set in place of the reference where one is given. Titles follow the
+features: FID is FD on all but Inception's. Options of each: docs/metrics.md"""
+
 
 def metrics() -> str:
-    """Name, direction, needs and paper of every metric."""
+    """Name, title, direction, needs and paper of every metric."""
     load_plugins()
     body = []
     for metric in METRICS.values():
-        needs: list[str] = [metric.on if metric.on == "logits" else "features"]
-        needs += ["reference"] if metric.reference else []
-        needs += {"no": [], "needed": ["train"], "instead": ["(train)"]}[metric.train]
-        best = {"half": "0.5", "zero": "0"}.get(metric.better, metric.better)
-        body.append((metric.name, best, " + ".join(needs), metric.paper))
-    return listing(("metric", "best", "needs", "paper"), body)
+        needs = ["logits"] if metric.on == "logits" else []
+        needs += ["ref"] if metric.reference else []
+        needs += ["train"] if metric.train == "needed" else []
+        said = ", ".join(needs) + (" (train)" if metric.train == "instead" else "")
+        body.append((metric.name, metric.title, BEST[metric.better], said or "-", metric.paper))
+    return f"{listing(('metric', 'title', 'best', 'needs', 'paper'), body)}\n\n{METRICS_NOTE}"
 
 
 def extractors() -> str:

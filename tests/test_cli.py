@@ -132,6 +132,8 @@ def test_gates(sets: Path) -> None:
     run(*base, "--fail-if", "fid > 1e9", "--fail-if", "fid<0")
     assert "'fid>20'" in error(*base, "--fail-if", "fid=3")
     assert "--metric kid" in run(*base, "--fail-if", "kid>1", code=2).stderr
+    reason = run(*base[:-2], "--fail-if", "cmmd>1", code=2).stderr
+    assert "cmmd was not computed: made for clip features; --metric cmmd computes it" in reason
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,7 @@ def test_bad_usage_is_one_line(sets: Path, arguments: list[str], words: list[str
 def test_click_mistakes_also_exit_2(sets: Path) -> None:
     assert "--metrc" in run("score", sets / "a", "--metrc", "fid", code=2).stderr
     assert "fp8" in run("score", sets / "a", "--precision", "fp8", code=2).stderr
+    assert "score --html" in run("score", sets / "a", "--format", "html", code=2).stderr
     run("scor", code=2)
 
 
@@ -336,10 +339,22 @@ def test_lists_and_doctor() -> None:
     for what in ("metrics", "extractors", "datasets"):
         done = run("list", what)
         assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "fid_debiased" in run("list", "metrics").stdout
+    listed = run("list", "metrics").stdout
+    assert "fid_debiased          FID, debiased        low   ref " in listed
+    assert "(train): takes\n" in listed
+    assert listed.endswith("docs/metrics.md\n")
+    assert error("list") == "error: ganeval list needs a word: one of metrics, extractors, datasets, models"
+    assert "did you mean 'models'" in error("list", "modles")
     text = run("doctor").stdout
     for word in ("torch", "cpu", "cache", "weights inception"):
         assert word in text
+
+
+def test_the_help_names_the_commands_by_use_each_in_a_line() -> None:
+    lines = run("--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines][: len(cli.commands)] == list(cli.commands)
+    assert next(iter(cli.commands)) == "demo"
+    assert not any(line.endswith("...") for line in lines[: len(cli.commands)])
 
 
 def test_every_command_is_documented() -> None:
@@ -371,9 +386,22 @@ def test_collapse_prints_the_verdict_and_exits_3_where_asked(digit_sets: Path) -
     assert [line.split()[0] for line in found.stdout.splitlines() if line[:2] in ("5 ", "6 ", "7 ", "8 ", "9 ")]
     assert all(len(line) <= 80 or str(digit_sets) in line for line in found.stdout.splitlines())
     assert run("collapse", digit_sets / "half.npy", "--ref", "digits:test").exit_code == 0
+    because, _, rest = found.stdout.partition("missing or thin")
+    named = [line.partition("dropped ")[2][0] for line in because.splitlines() if " dropped " in line]
+    assert named == [line[0] for line in rest.splitlines() if line[:1].isdigit()], "reasons and table have one order"
+    assert "of its share" in rest
     honest = run("collapse", digit_sets / "whole.npy", "--ref", "digits:test", "--fail-on-collapse")
     assert "verdict    none" in honest.stdout
     assert "would be seen missing" in honest.stdout
+
+
+def test_the_json_of_the_verdict_says_what_it_rests_on(digit_sets: Path) -> None:
+    given = [digit_sets / "half.npy", "--ref", "digits:test", "--format", "json"]
+    document, scored = (json.loads(run(command, *given).stdout) for command in ("collapse", "score"))
+    assert document.pop("schema") == "ganeval.collapse/1"
+    for key in ("samples", "reference", "extractor", "collapse"):
+        assert document[key] == scored[key], key
+    assert {"warnings", "seed", "environment"} <= document.keys()
 
 
 def test_the_json_of_a_score_holds_the_collapse_block(digit_sets: Path) -> None:

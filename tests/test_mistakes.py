@@ -103,6 +103,11 @@ def test_gates_and_places_are_checked_first(folder: Path, tmp_path: Path) -> Non
     assert "could not write" in error(*base, "-o", tmp_path / "file" / "scores.csv")
     assert "could not write" in error(*base, "--html", tmp_path)
     assert "could not write" in error("collapse", folder, "--ref", folder, "--picture", tmp_path / "file" / "x.png")
+    audit = ["audit", "--ref", folder, "--extractor", "no_such_module:net"]
+    assert "could not write" in error(*audit, "-o", tmp_path / "file" / "audit")
+    assert "could not write" in error("demo", "-o", tmp_path / "file" / "demo")
+    assert "give one with --train" in error(*base, "--fail-if", "authenticity<0.5")
+    assert "give one with --ref" in error(*base[:2], *base[4:], "--fail-if", "fid>20")
 
 
 def test_seeds_out_of_range(folder: Path) -> None:

@@ -29,5 +29,6 @@ def cli() -> None:
     show_log()
 
 
-for _command in (score, compare, collapse, audit, reference, list_, leaderboard, doctor, demo, weights):
+# In the order of use, which --help keeps.
+for _command in (demo, score, compare, collapse, audit, reference, list_, weights, doctor, leaderboard):
     cli.add_command(_command)

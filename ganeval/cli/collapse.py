@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from ganeval.settings import Settings
 
 COLLAPSED = 3
+SCHEMA = "ganeval.collapse/1"
 
 
-@click.command()
+@click.command(short_help="Has the generator collapsed? A verdict and evidence.")
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--ref", "reference", metavar="REF", help="Real images, or a data set name. Without it only copies show.")
 @settings_options
@@ -55,8 +56,7 @@ def collapse(
     settings = replace(settings, metrics={}, n=n, seed=seed, collapse=True, gallery=picture is not None)
     reports = score_each(samples, reference, settings)
     if form == "json":
-        documents = [{"samples": vars(report.samples), "collapse": report.to_dict()["collapse"]} for report in reports]
-        publish(json_of(documents), None)
+        publish(json_of([_document(report.to_dict()) for report in reports]), None)
     else:
         from ganeval.report.verdicts import verdict
 
@@ -68,6 +68,12 @@ def collapse(
     if not quiet:
         complain_of(reports)
     return exit_status(reports) if fail_on_collapse else 0
+
+
+def _document(scored: dict[str, Any]) -> dict[str, Any]:
+    """Of the document of a score what the verdict rests on."""
+    kept = ("samples", "reference", "extractor", "collapse", "warnings", "seed", "environment")
+    return {"schema": SCHEMA, **{key: scored[key] for key in kept}}
 
 
 def exit_status(reports: Sequence[ScoreReport]) -> int:

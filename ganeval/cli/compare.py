@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ganeval.settings import Settings
 
 
-@click.command()
+@click.command(short_help="Is A better than B? Differences, with their errors.")
 @click.argument("a")
 @click.argument("b")
 @click.option(

@@ -10,7 +10,7 @@ from ganeval.cli.options import QUIET, SEED
 from ganeval.terminal import on_terminal
 
 
-@click.command()
+@click.command(short_help="Score good, collapsed and copied digits, made here.")
 @click.option(
     "-o",
     "--output",

@@ -9,7 +9,7 @@ import click
 DIFFERS = 1
 
 
-@click.command()
+@click.command(short_help="Make tables and a page from the run records.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is not what the records say.")
 @click.option(

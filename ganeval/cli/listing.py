@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ganeval.errors import GanevalError, unknown
+
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["metrics", "extractors", "datasets", "models"]))
-def list_(what: str) -> None:
+@click.argument("what", required=False, metavar="[metrics|extractors|datasets|models]")
+def list_(what: str | None) -> None:
     """What there is to choose from."""
     from ganeval import listing
 
@@ -15,6 +17,10 @@ def list_(what: str) -> None:
         "metrics": listing.metrics, "extractors": listing.extractors, "datasets": listing.datasets,
         "models": listing.models,
     }  # fmt: skip
+    if what is None:
+        raise GanevalError(f"ganeval list needs a word: one of {', '.join(choices)}")
+    if what not in choices:
+        raise unknown("list", what, choices)
     click.echo(choices[what]())
 
 

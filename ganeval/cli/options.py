@@ -12,6 +12,16 @@ import click
 from ganeval.settings import Settings
 from ganeval.terminal import on_terminal
 
+
+class _Forms(click.Choice):
+    """Says of html where it is, for it is none of them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in ("html", "htm"):
+            self.fail("a page is written by `ganeval score --html FILE`", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA."
 )
@@ -25,8 +35,8 @@ METRICS = click.option(
 FORMAT = click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv", "md", "tex"]),
-    help="Default: by the ending of -o, else table.",
+    type=_Forms(["table", "json", "csv", "md", "tex"]),
+    help="Default: by the ending of -o, else table. A page is written by `ganeval score --html FILE`.",
 )
 OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE."
@@ -84,7 +94,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return parsed
 
 
-def draw_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def draw_options(command: Callable[..., Any], n: str = "Take a random N of each set.") -> Callable[..., Any]:
     """Adds --n and --seed."""
     seed = click.option("--seed", type=SEED, default=0, show_default=True, help="For every random choice.")
-    return click.option("--n", type=int, help="Take a random N of each set.")(seed(command))
+    return click.option("--n", type=int, help=n)(seed(command))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ganeval.settings import Settings
 
 
-@click.command()
+@click.command(short_help="Save statistics, to score against without images.")
 @click.argument("source")
 @click.option(
     "-o",

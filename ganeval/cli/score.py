@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 GATE_FAILED = 1
 
 
-@click.command()
+@click.command(short_help="Score images: every metric, warnings, verdicts.")
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
 @click.option("--train", metavar="TRAINSET", help="What the model was trained on: does it copy? REF must be held out.")
@@ -61,7 +61,7 @@ def score(
     ganeval score ./samples --ref stats.npz --metric fid --fail-if 'fid>20'
     ganeval score ./samples --ref ./real --html report.html
     """
-    parsed = [_gate(text, metrics) for text in gates]
+    parsed = [_gate(text, metrics, reference, train) for text in gates]
     form = form_of(form, output)
     check_place(html)
     if mirror and not train:
@@ -107,8 +107,10 @@ def _render(reports: Sequence[ScoreReport], form: str) -> str:
 _COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
-def _gate(text: str, metrics: Sequence[str]) -> tuple[str, str, float]:
-    """Reads 'fid>20' as ("fid", ">", 20.0); it must be one of the metrics, where these are named."""
+def _gate(
+    text: str, metrics: Sequence[str], reference: str | None, train: str | None
+) -> tuple[str, str, float]:  # fmt: skip
+    """Reads 'fid>20' as ("fid", ">", 20.0); it must be one of the metrics, where these are named, and have its sets."""
     match = re.fullmatch(r"\s*([\w-]+)\s*(>=|<=|>|<)\s*(\S+)\s*", text)
     try:
         if match is None:
@@ -118,7 +120,12 @@ def _gate(text: str, metrics: Sequence[str]) -> tuple[str, str, float]:
             raise ValueError
     except ValueError:
         raise GanevalError(f"--fail-if {text!r}: write a metric, one of > >= < <=, and a number: 'fid>20'") from None
-    name = get_metric(match[1]).name
+    gated = get_metric(match[1])
+    name = gated.name
+    if gated.train == "needed" and train is None:
+        raise GanevalError(f"--fail-if {text!r}: {name} needs a training set: give one with --train")
+    if gated.reference and reference is None and not (gated.train == "instead" and train is not None):
+        raise GanevalError(f"--fail-if {text!r}: {name} needs a reference: give one with --ref")
     if metrics and name not in {get_metric(metric.partition(":")[0]).name for metric in metrics}:
         raise GanevalError(f"--fail-if {text!r}: {name} is not among the metrics; add --metric {name}")
     return name, match[2], bound
@@ -129,7 +136,8 @@ def _failed(gates: list[tuple[str, str, float]], reports: Sequence[ScoreReport])
     for name, sign, bound in gates:
         for report in reports:
             if name not in report.metrics:
-                raise GanevalError(f"--fail-if {name}{sign}{bound:g}: {name} was not computed; add --metric {name}")
+                why = report.skipped.get(name, f"add --metric {name}")
+                raise GanevalError(f"--fail-if {name}{sign}{bound:g}: {name} was not computed: {why}")
             # A value that is no number can't pass a gate.
             value = report[name].value
             if _COMPARE[sign](value, bound) or value != value:
