@@ -175,6 +175,20 @@ def test_an_error_is_said_once(sets: Path, tmp_path: Path) -> None:
     assert "070.png" in done.stderr
 
 
+def test_an_error_that_only_the_second_has_is_said(sets: Path) -> None:
+    (sets / "half.py").write_text(
+        "import os\nfrom ganeval.errors import GanevalError\n"
+        "def half(images):\n"
+        "    if os.environ.get('RANK') == '1': raise GanevalError('no such card on this machine')\n"
+        "    return images.float().flatten(1)[:, :4]\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [*sys.path, str(sets)]))}
+    command = [*GANEVAL, "score", str(sets / "a"), "--extractor", "half:half", "--batch-size", "50", "--gpus", "2"]
+    done = subprocess.run([*command, "--no-cache"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert [line for line in done.stderr.splitlines() if "error" in line] == ["error: no such card on this machine"]
+
+
 def test_a_gate_decides_the_exit_code(sets: Path) -> None:
     fixed = ["score", sets / "a", "--ref", sets / "r", "--extractor", "pixels:4", "--metric", "fid", "--gpus", 2]
     assert "failed" in run(GANEVAL, *fixed, "--fail-if", "fid>0", code=1).stderr

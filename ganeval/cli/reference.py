@@ -41,7 +41,8 @@ def reference(
     from ganeval.summarise import make_reference
 
     settings = replace(settings, distributed=distributed.join())
-    moments = make_reference(source, output, settings, keep_features=keep_features)
+    with distributed.failing_together():
+        moments = make_reference(source, output, settings, keep_features=keep_features)
     if distributed.rank() == 0:
         click.echo(f"wrote {output}: n = {moments.n}, {len(moments.mean)} features from {moments.extractor}", err=True)
     return 0

@@ -81,7 +81,8 @@ def score(
         mirror=mirror,
         distributed=distributed.join(),
     )
-    reports = score_each(samples, reference, settings, train)
+    with distributed.failing_together():
+        reports = score_each(samples, reference, settings, train)
     if not reports:
         return 0  # another rank has them
     publish(_render(reports, form), output)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ganeval.advice import of_images, unlike
 from ganeval.comparison import influence as closed
 from ganeval.comparison import transport
-from ganeval.comparison.differences import Difference, difference, holm, nearer
+from ganeval.comparison.differences import Difference, difference, nearer
 from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.report import Compared, ComparisonReport
@@ -24,6 +24,7 @@ from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
 from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet, Source
 from ganeval.metrics._inputs import matrix, pair
+from ganeval.multiple import holm
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ganeval.comparison.influence import Influence
 from ganeval.intervals import normal
-from ganeval.multiple import holm as holm  # for ganeval.comparison
 from ganeval.registry import Better, badness
 
 

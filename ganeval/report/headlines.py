@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ganeval.report.tables import cells, minus, spoken
+from ganeval.pages import minus
+from ganeval.report.tables import cells, spoken
 
 if TYPE_CHECKING:
     from ganeval.report import ScoreReport

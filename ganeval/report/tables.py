@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import blocks, fact, rounded, table
 from ganeval.markup import latex_table, markdown_table
-from ganeval.pages import minus as minus  # for the report's pages
 from ganeval.report.verdicts import copying_in_short, in_short
 from ganeval.types import LEVEL, Estimate
 
