@@ -1,7 +1,7 @@
 """What has been computed is kept: features by (content, fingerprint), estimates by their features and options.
 
 A key is always a sha256 of content, never a name or a time, so a renamed copy hits and a changed file misses.
-Files are written whole or not at all; a damaged one counts as absent.
+Files are written whole or not at all; a damaged one counts as absent: zip's checksums show it, or a line of the sha256.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from ganeval.files import atomic_write, cache_dir
 from ganeval.types import Estimate, Features, Survey
 
 log = logging.getLogger(__name__)
+
+ESTIMATE = b"ganeval.estimate/1\n"
 
 
 def key_of(*parts: Any) -> str:
@@ -58,6 +60,17 @@ def keep(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
     except OSError as error:
         log.warning("going on without a cache: %s (%s)", cache_dir(), error.strerror)
+
+
+def sealed(content: bytes, form: bytes) -> bytes:
+    """The content after a line with its sha256; form: the name of its format and version, which the sha256 covers."""
+    return hashlib.sha256(form + content).hexdigest().encode() + b"\n" + content
+
+
+def unsealed(found: bytes, form: bytes) -> bytes | None:
+    """What was sealed, or None where it is damaged or of another form."""
+    content = found.partition(b"\n")[2]
+    return content if found == sealed(content, form) else None
 
 
 def load_features(key: str) -> Features | None:
@@ -123,14 +136,16 @@ def load_estimate(key: str) -> Estimate | None:
     """The estimate saved under `key`, or None."""
     path = cache_dir() / "estimates" / key[:2] / f"{key}.json"
     try:
-        saved = json.loads(path.read_bytes())
-        interval = saved.pop("interval")
-        return Estimate(**saved, interval=tuple(interval) if interval else None)
+        content = unsealed(path.read_bytes(), ESTIMATE)
+        if isinstance(saved := json.loads(content or b"null"), dict):
+            interval = saved.pop("interval")
+            return Estimate(**saved, interval=tuple(interval) if interval else None)
+        log.warning("the cached estimate %s is damaged, or of another version; computing it again", path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (KeyError, TypeError):
         log.warning("the cached estimate %s was written by another version; computing it again", path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         log.warning("the cached estimate %s can't be read (%s); computing it again", path, error)
     return None
 
@@ -138,4 +153,4 @@ def load_estimate(key: str) -> Estimate | None:
 def save_estimate(key: str, estimate: Estimate) -> None:
     """Saves an estimate under `key`; where the folder can't be written, a warning says so."""
     content = json.dumps(asdict(estimate)).encode()
-    keep(cache_dir() / "estimates" / key[:2] / f"{key}.json", lambda file: file.write(content))
+    keep(cache_dir() / "estimates" / key[:2] / f"{key}.json", lambda file: file.write(sealed(content, ESTIMATE)))

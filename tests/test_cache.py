@@ -78,12 +78,30 @@ def test_what_another_version_wrote_is_said_so(caplog: pytest.LogCaptureFixture)
             arrays = {key: file[key] for key in file.files if key != name}
         np.savez(path.with_name(f"{name}.npz"), **arrays)
         assert caches.load_features(name) is None
-    caches.save_estimate("ab", Estimate(1.5))
     path = cache_dir() / "estimates" / "ab" / "ab.json"
-    path.write_text(path.read_text().replace('"value"', '"number"'))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(caches.sealed(b'{"number": 1.5, "interval": null}', caches.ESTIMATE))
     assert caches.load_estimate("ab") is None
     assert [record.getMessage().count("was written by another version") for record in caplog.records] == [0, 0, 0, 1]
     assert [record.getMessage().count("were written by another version") for record in caplog.records] == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("content", ["", "null", "5", '"x"', "[" * 100_000, '{"value": 1.5, "interval": null}'])
+def test_an_estimate_without_its_checksum_counts_as_absent(content: str, caplog: pytest.LogCaptureFixture) -> None:
+    caches.save_estimate("ab", Estimate(12.5))
+    path = cache_dir() / "estimates" / "ab" / "ab.json"
+    path.write_text(content)
+    assert caches.load_estimate("ab") is None
+    assert "ab.json is damaged" in caplog.text
+
+
+def test_no_changed_byte_of_an_estimate_is_served_as_its_number() -> None:
+    caches.save_estimate("ab", Estimate(12.5))
+    path = cache_dir() / "estimates" / "ab" / "ab.json"
+    whole = path.read_bytes()
+    for changed in (whole.replace(b"12.5", b"92.5"), *(whole[:i] + b"9" + whole[i + 1 :] for i in range(len(whole)))):
+        path.write_bytes(changed)
+        assert changed == whole or caches.load_estimate("ab") is None
 
 
 def test_a_key_depends_on_every_part() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -95,15 +94,11 @@ class Memo:
     def _load(self) -> dict[str, str]:
         """What was kept; nothing where the file is absent, damaged, or of another format."""
         try:
-            head, _, content = self._path().read_bytes().partition(b"\n")
+            content = caches.unsealed(self._path().read_bytes(), FORMAT)
         except OSError:
             return {}
-        return json.loads(content) if head.decode(errors="replace") == _checksum(content) else {}
+        return json.loads(content) if content else {}
 
     def _save(self, lines: dict[str, str]) -> None:
-        content = json.dumps(lines).encode()
-        caches.keep(self._path(), lambda file: file.write(_checksum(content).encode() + b"\n" + content))
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(FORMAT + content).hexdigest()
+        content = caches.sealed(json.dumps(lines).encode(), FORMAT)
+        caches.keep(self._path(), lambda file: file.write(content))
