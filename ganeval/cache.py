@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import zipfile
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache as once
 from importlib.metadata import version
@@ -53,9 +54,20 @@ def metrics_version() -> str:
     return key_of(digest.hexdigest(), *(version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")))
 
 
+@once
+def _sweep(folder: Path) -> None:
+    """Deletes what writers that were killed have left here, once a run; no writer takes a day."""
+    for left in folder.glob(".*.partial"):
+        # Most have a writer that renames them while this goes on.
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < time.time() - 86_400:
+                left.unlink()
+
+
 def keep(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Writes a file that a run can do without: where it can't be written, the reason is logged."""
     try:
+        _sweep(path.parent)
         with atomic_write(path) as file:
             write(file)
     except OSError as error:
@@ -79,14 +91,17 @@ def load_features(key: str) -> Features | None:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        return _features(arrays)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (KeyError, TypeError):
-        log.warning("the cached features %s were written by another version; computing them again", path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:
+        # zipfile and numpy raise what they like for damaged bytes.
         log.warning("the cached features %s can't be read (%s); computing them again", path, error)
-    return None
+        return None
+    try:
+        return _features(arrays)
+    except (KeyError, TypeError, ValueError):
+        log.warning("the cached features %s were written by another version; computing them again", path)
+        return None
 
 
 def _features(arrays: dict[str, np.ndarray]) -> Features:

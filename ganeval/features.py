@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,9 +18,15 @@ from ganeval.distributed import gather, rank, running, share
 from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor
 from ganeval.images import ImageSet, Source, open_images
-from ganeval.inference import run_extractor
+from ganeval.inference import Extraction, run_extractor
 from ganeval.settings import Precision, check_precision, whole
 from ganeval.types import Extractor, ExtractorLike, Features, Survey
+
+log = logging.getLogger(__name__)
+
+
+class NoImageError(GanevalError):
+    """Of a set or a part of one, not a single image can be read."""
 
 
 def full_fingerprint(extractor: Extractor, precision: Precision) -> str:
@@ -56,7 +63,10 @@ def extract(
     distributed: shares the work among the ranks of torch.distributed, all of which must call this with the same
     arguments; each gets all features, equal to the bit to those of one process with as many threads.
 
-    Raises GanevalError for input that can't be used, UnobtainableError for weights or data that are not here.
+    Features are not kept where an image was left out that may be readable later, or changed while the run went on.
+
+    Raises GanevalError for input that can't be used, NoImageError where no image can be read, UnobtainableError for
+    weights or data that are not here.
     """
     batch_size = whole("batch_size", batch_size, 1)
     dataset = open_images(images, data_root=data_root, cache=cache, paranoid=paranoid)
@@ -72,14 +82,27 @@ def extract(
     if saved and known:
         return _named_here(saved, dataset)
 
-    def run(part: ImageSet) -> Features:
+    def run(part: ImageSet) -> Extraction:
         where = pick_device(device)
         return run_extractor(part, net, fingerprint, where, precision, batch_size, workers, skip_bad, progress)
 
-    features = _of_all_ranks(dataset, batch_size, run) if shared else run(dataset)
-    if key and rank() == 0:
-        caches.save_features(key, features)
-    return features
+    found = _of_all_ranks(dataset, batch_size, run) if shared else run(dataset)
+    if not len(found.features):
+        raise NoImageError(f"none of the {len(dataset)} images in {dataset.source} can be read; {found.problem}")
+    if key and rank() == 0 and _lasting(found, dataset):
+        caches.save_features(key, found.features)
+    return found.features
+
+
+def _lasting(found: Extraction, images: ImageSet) -> bool:
+    """Whether these are for good the features of the content by which the cache would know them; else a warning."""
+    if found.passing:
+        log.warning("an image was left out that may be readable later: features not cached: %s", found.passing)
+    elif changed := images.changed():
+        log.warning("%d image(s) changed while this ran, %s the first: features not cached", len(changed), changed[0])
+    else:
+        return True
+    return False
 
 
 def _named_here(features: Features, images: ImageSet) -> Features:
@@ -91,30 +114,42 @@ def _named_here(features: Features, images: ImageSet) -> Features:
     return replace(features, survey=replace(survey, skipped=tuple(map(images.name, left_out))))
 
 
-def _of_all_ranks(images: ImageSet, batch_size: int, run: Callable[[ImageSet], Features]) -> Features:
-    """The features of all images from every rank's share, in the order of the images."""
+def _of_all_ranks(images: ImageSet, batch_size: int, run: Callable[[ImageSet], Extraction]) -> Extraction:
+    """What all ranks found in their shares, features in the order of the images."""
     own = share(len(images), batch_size)
-    part: Features | Exception | None = None
+    part: Extraction | Exception | None = None
     try:
         part = run(images.subset(own)) if own else None
     except GanevalError as error:
         part = error
+    parts = [(part, rows) for part, rows in zip(gather(part), gather(own), strict=True) if isinstance(part, Extraction)]
+
+    def first(name: str) -> str:
+        return next((problem for part, _ in parts if (problem := getattr(part, name))), "")
+
+    return Extraction(_joined([(part.features, rows) for part, rows in parts]), first("problem"), first("passing"))
+
+
+def _joined(parts: list[tuple[Features, list[int]]]) -> Features:
+    """Features of shares of the images, and which images each share is of, as one in the order of the images."""
     found = [
-        (features, survey, np.array(rows)[survey.indices])
-        for features, rows in zip(gather(part), gather(own), strict=True)
-        if isinstance(features, Features) and (survey := features.survey)
+        (features, survey, np.array(rows)[survey.indices]) for features, rows in parts if (survey := features.survey)
     ]
+    # A share of which nothing could be read does not know how wide features are.
+    full = [features for features, _, _ in found if len(features)]
+    if not full:
+        return found[0][0]
 
     def total(name: str) -> Counter[str]:
         return sum((getattr(survey, name) for _, survey, _ in found), Counter())
 
     def column(name: str) -> Tensor | None:
-        columns = [getattr(features, name) for features, _, _ in found]
+        columns = [getattr(features, name) for features in full]
         return None if columns[0] is None else torch.cat(columns)
 
     whole = replace(
-        found[0][0],
-        pooled=torch.cat([features.pooled for features, _, _ in found]),
+        full[0],
+        pooled=torch.cat([features.pooled for features in full]),
         logits=column("logits"),
         labels=column("labels"),
         survey=Survey(

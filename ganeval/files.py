@@ -14,10 +14,16 @@ from ganeval.errors import GanevalError
 
 
 def cache_dir() -> Path:
-    """The folder for features, results and weights: GANEVAL_CACHE, else ganeval/ in the user's cache folder."""
-    if path := os.environ.get("GANEVAL_CACHE"):
-        return Path(path).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganeval"
+    """The folder for features, results and weights: GANEVAL_CACHE, else ganeval/ in the user's cache folder.
+
+    Raises GanevalError where there is no home folder to find it in.
+    """
+    users = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ganeval"
+    path = Path(os.environ.get("GANEVAL_CACHE") or users)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise GanevalError(f"no home folder here for the cache {path}; set GANEVAL_CACHE to a folder") from None
 
 
 def offline() -> bool:
@@ -46,7 +52,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         return
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    # A whole name of up to 255 bytes leaves no room for what makes it another.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

@@ -18,7 +18,7 @@ from ganeval.allocator import pages_kept
 from ganeval.devices import Fitting, Sender, current, decoders, fetched, in_precision
 from ganeval.errors import BadImageError, GanevalError
 from ganeval.extractors import inference_of
-from ganeval.images import ImageSet
+from ganeval.images import ImageSet, PassingError
 from ganeval.images.arrays import ArrayReader
 from ganeval.settings import Precision
 from ganeval.types import Extractor, Features, Survey
@@ -26,7 +26,8 @@ from ganeval.types import Extractor, Features, Survey
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one image is: its shape, how it was stored, and the sha256 of its pixels; or what is wrong with it.
+    """What one image is: its shape, how it was stored, and the sha256 of its pixels; or what is wrong with it, and
+    whether that may pass.
 
     Errors travel as values: a DataLoader worker would bury an exception in its own traceback.
     """
@@ -37,6 +38,7 @@ class _Reading:
     treatments: tuple[str, ...] = ()
     digest: bytes = b""
     problem: str = ""
+    passing: bool = False
 
 
 class _Readings(Dataset):
@@ -50,7 +52,8 @@ class _Readings(Dataset):
         try:
             pixels, form, treatments = self.images[i]
         except BadImageError as error:
-            return _Reading(i, problem=str(error)), torch.empty(0, dtype=torch.uint8)
+            bad = _Reading(i, problem=str(error), passing=isinstance(error, PassingError))
+            return bad, torch.empty(0, dtype=torch.uint8)
         shape = tuple(pixels.shape)
         digest = hashlib.sha256(str(shape).encode() + pixels.numpy().tobytes()).digest()
         return _Reading(i, shape, form, treatments, digest), pixels
@@ -118,6 +121,18 @@ class _Reader:
             yield batch
 
 
+@dataclass(frozen=True)
+class Extraction:
+    """The features of the images that can be read, perhaps none, and what is wrong with the others.
+
+    problem: of the first of them. passing: of the first that may be readable in another run.
+    """
+
+    features: Features
+    problem: str = ""
+    passing: str = ""
+
+
 def run_extractor(
     images: ImageSet,
     extractor: Extractor,
@@ -128,10 +143,10 @@ def run_extractor(
     workers: int | None,
     skip_bad: bool,
     progress: str | None,
-) -> Features:
-    """Features of every image that can be read, with the survey of what was read.
+) -> Extraction:
+    """Features of every image that can be read, with the survey of what was read; (0, 0) where none can.
 
-    Raises BadImageError for one that can't be unless `skip_bad`, GanevalError where none can.
+    Raises BadImageError for one that can't be unless `skip_bad`.
     """
     if workers is None:
         workers = decoders(device, files=not isinstance(images.reader, ArrayReader))
@@ -155,13 +170,11 @@ def run_extractor(
             bar.update(len(found[0]))
     kept = [reading for reading in reader.readings if not reading.problem]
     indices = [reading.index for reading in kept]
-    if not kept:
-        problem = reader.readings[0].problem
-        raise GanevalError(f"none of the {len(images)} images in {images.source} can be read; {problem}")
+    bad = [reading for reading in reader.readings if reading.problem]
     if len({found[0].shape[1:] for found in columns}) > 1:
         raise _several_sizes(extractor.name)
-    pooled, *logits = map(torch.cat, zip(*columns, strict=True))
-    return Features(
+    pooled, *logits = map(torch.cat, zip(*columns, strict=True)) if kept else (torch.empty(0, 0),)
+    features = Features(
         pooled,
         logits[0] if logits else None,
         fingerprint,
@@ -173,10 +186,12 @@ def run_extractor(
             sizes=Counter(f"{reading.shape[2]}x{reading.shape[1]}" for reading in kept),
             formats=Counter(reading.format for reading in kept),
             treatments=Counter(treatment for reading in kept for treatment in reading.treatments),
-            skipped=tuple(images.name(reading.index) for reading in reader.readings if reading.problem),
+            skipped=tuple(images.name(reading.index) for reading in bad),
             decode_seconds=reader.seconds,
         ),
     )
+    passing = next((reading.problem for reading in bad if reading.passing), "")
+    return Extraction(features, bad[0].problem if bad else "", passing)
 
 
 def _outputs(

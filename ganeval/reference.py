@@ -9,7 +9,6 @@ import os
 import struct
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -23,8 +22,9 @@ from torch import Tensor
 from ganeval.distributed import fold, gather, rank
 from ganeval.errors import GanevalError
 from ganeval.files import result_file, sha256_file
+from ganeval.images import said
 from ganeval.images.arrays import mapped_member
-from ganeval.metrics._moments import Running
+from ganeval.metrics._moments import ROWS, Running
 from ganeval.types import Features, Moments
 
 FACTS = ("n", "fingerprint", "extractor")
@@ -53,7 +53,8 @@ def _members(source: str | Path) -> set[str]:
     try:
         with zipfile.ZipFile(os.path.expanduser(source)) as file:
             return set(file.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except Exception:
+        # What opens it as images says what is wrong with it.
         return set()
 
 
@@ -139,38 +140,67 @@ def _sum(a: Running | None, b: Running | None) -> Running | None:
 def load_statistics(path: str | Path) -> tuple[Moments, str]:
     """The statistics in an .npz file and the file's sha256; n and fingerprint are None where pytorch-fid wrote it.
 
-    Raises GanevalError for arrays that are not a mean (D,) and a finite symmetric covariance (D, D).
+    Raises GanevalError for arrays that are not a mean (D,) and a finite symmetric covariance (D, D) without negative
+    variances, and for facts or features that are none.
     """
     path = os.path.expanduser(path)
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-            mean, cov = file["mu"].astype(np.float64), file["sigma"].astype(np.float64)
+            mean, cov = file["mu"], file["sigma"]
             facts = {name: file[name].item() for name in FACTS if name in file}
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise GanevalError(f"can't read the statistics in {path} ({error}); make them again") from None
-    if mean.ndim != 1 or cov.shape != (len(mean), len(mean)):
+    except Exception as error:
+        # zipfile, its decompressors and numpy raise what they like for damaged bytes.
+        raise GanevalError(f"can't read the statistics in {path} ({said(error)}); make them again") from None
+    if {mean.dtype.kind, cov.dtype.kind} - set("fiu"):
+        raise GanevalError(f"{path} holds mu {mean.dtype} and sigma {cov.dtype}; they must be real numbers")
+    mean, cov = mean.astype(np.float64), cov.astype(np.float64)
+    _check_facts(path, facts)
+    _check_moments(path, mean, cov)
+    moments = Moments(torch.from_numpy(mean), torch.from_numpy(cov), **facts)
+    return replace(moments, features=_features(Path(path), moments)), sha256_file(path)
+
+
+def _check_facts(path: str, facts: dict[str, object]) -> None:
+    for name, fact in facts.items():
+        if not isinstance(fact, int if name == "n" else str) or isinstance(fact, bool):
+            kind = "a whole number" if name == "n" else "text"
+            raise GanevalError(f"{path} holds {name}={fact!r}, which should be {kind}; make the file again")
+    if (n := facts.get("n", 1)) < 1:  # type: ignore[operator]
+        raise GanevalError(f"{path} holds n={n}, and statistics are of 1 image or more; make the file again")
+
+
+def _check_moments(path: str, mean: np.ndarray, cov: np.ndarray) -> None:
+    if mean.ndim != 1 or not len(mean) or cov.shape != (len(mean), len(mean)):
         raise GanevalError(
             f"{path} holds mu {mean.shape} and sigma {cov.shape}; expected (D,) and (D, D): make the file again"
         )
     if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
         raise GanevalError(f"{path} holds NaN or infinity; make the statistics again from the images")
-    if not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-8 * abs(cov).max()):
+    largest = abs(cov).max()
+    if not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-8 * largest):
         raise GanevalError(f"sigma in {path} is not symmetric, so it is no covariance; make the statistics again")
-    moments = Moments(torch.from_numpy(mean), torch.from_numpy(cov), **facts)
-    return replace(moments, features=_features(Path(path), moments)), sha256_file(path)
+    # All eigenvalues would show more, and take seconds at D = 2048.
+    if (least := cov.diagonal().min()) < -1e-6 * largest:
+        raise GanevalError(f"sigma in {path} holds the variance {least:.4g}, below 0; make the statistics again")
 
 
 def _features(path: Path, moments: Moments) -> Features | None:
     """The rows that the file keeps, mapped into memory; None where it keeps none."""
-    with zipfile.ZipFile(path) as archive:
-        if f"{FEATURES}.npy" not in archive.namelist():
-            return None
-        rows = mapped_member(path, archive, FEATURES)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if f"{FEATURES}.npy" not in archive.namelist():
+                return None
+            rows = mapped_member(path, archive, FEATURES)
+    except Exception as error:
+        # As in `load_statistics`.
+        raise GanevalError(f"can't read the features in {path} ({said(error)}); make the file again") from None
     if rows.shape != (moments.n, len(moments.mean)) or rows.dtype != np.float32:
         raise GanevalError(
             f"{path} holds features {rows.dtype} {rows.shape} and the statistics of {moments.n} rows of "
             f"{len(moments.mean)}; make the file again"
         )
+    if not all(np.isfinite(rows[i : i + ROWS]).all() for i in range(0, len(rows), ROWS)):
+        raise GanevalError(f"the features in {path} hold NaN or infinity; make the file again from the images")
     with warnings.catch_warnings():
         # torch warns of memory that can't be written to, and no metric writes to its features.
         warnings.simplefilter("ignore", UserWarning)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganeval.advice import left_out
 from ganeval.distributed import share
 from ganeval.errors import GanevalError
-from ganeval.features import full_fingerprint
+from ganeval.features import NoImageError, full_fingerprint
 from ganeval.images import Source, open_images
 from ganeval.reference import write_statistics
 from ganeval.settings import Settings
@@ -58,7 +58,11 @@ def make_reference(
 
     def features() -> Iterator[Tensor]:
         for i, part in enumerate(parts, 1):
-            found = extract_side(part, net, alone, f"reference {i}/{len(parts)}").features
+            try:
+                found = extract_side(part, net, alone, f"reference {i}/{len(parts)}").features
+            except NoImageError as error:
+                log.warning("part %d of %d is left out: %s", i, len(parts), error)
+                continue
             if found.survey and found.survey.skipped:
                 log.warning("%s", left_out(found.survey, "image(s)"))
             yield found.pooled

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from ganeval import cache as caches
-from ganeval.files import cache_dir
+from ganeval.errors import GanevalError
+from ganeval.files import cache_dir, check_place, write_result
 from ganeval.types import Estimate, Features, Survey
 
 
@@ -68,6 +71,19 @@ def test_a_damaged_file_counts_as_absent(damage: str, caplog: pytest.LogCaptureF
         path.write_bytes(content)
     assert caches.load_features("k") is None
     assert "k.npz" in caplog.text
+
+
+def test_no_changed_byte_of_features_ends_a_run() -> None:
+    """Of what zip says of a member, where zipfile raises all that it can, and of places here and there."""
+    caches.save_features("k", some_features(n=2))
+    path = cache_dir() / "features" / "k.npz"
+    whole = path.read_bytes()
+    start = whole.index(b"PK\x01\x02")
+    for i in (*range(start, start + 46), *range(0, len(whole), 97)):
+        for changed in (0, 14, whole[i] ^ 1, whole[i] ^ 0xFF):
+            path.write_bytes(whole[:i] + bytes([changed]) + whole[i + 1 :])
+            found = caches.load_features("k")
+            assert found is None or torch.equal(found.pooled, some_features(n=2).pooled)
 
 
 def test_what_another_version_wrote_is_said_so(caplog: pytest.LogCaptureFixture) -> None:
@@ -130,6 +146,34 @@ def test_two_processes_writing_one_key_leave_a_whole_file() -> None:
     assert seen
     assert caches.load_features("shared") is not None
     assert not list((cache_dir() / "features").glob(".*"))
+
+
+def test_what_a_killed_writer_left_is_cleared_after_a_day() -> None:
+    folder = cache_dir() / "features"
+    folder.mkdir(parents=True)
+    for name, age in (("old", 2 * 86_400), ("young", 60)):
+        (folder / f".{name}.partial").touch()
+        os.utime(folder / f".{name}.partial", (time.time() - age,) * 2)
+    caches.save_features("k", some_features())
+    assert {path.name for path in folder.iterdir()} == {".young.partial", "k.npz"}
+
+
+@pytest.mark.parametrize("place", ["~no-such-user/x", ""])
+def test_no_home_folder_is_said_in_one_line(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("GANEVAL_CACHE", place)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.raises(GanevalError, match=r"no home folder here .*; set GANEVAL_CACHE"):
+        cache_dir()
+
+
+def test_names_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    for name in ("a" * 255, "\u00e9" * 127, "\U0001f600" * 63):
+        check_place(tmp_path / name)
+        write_result(tmp_path / name, b"x")
+    assert sorted(map(len, os.listdir(os.fsencode(tmp_path)))) == [252, 254, 255]
 
 
 def test_a_writer_that_is_killed_leaves_nothing_under_the_name() -> None:

@@ -189,6 +189,23 @@ def test_an_error_that_only_the_second_has_is_said(sets: Path) -> None:
     assert [line for line in done.stderr.splitlines() if "error" in line] == ["error: no such card on this machine"]
 
 
+def test_a_share_of_bad_images_alone_is_left_out(sets: Path, tmp_path: Path) -> None:
+    """All that the second process has is broken; then all that there is."""
+    for i, source in enumerate(sorted((sets / "a").iterdir())):
+        (tmp_path / source.name).write_bytes(source.read_bytes()[: 40 if i >= 50 else None])
+    fixed = ["score", tmp_path, "--ref", sets / "r", "--extractor", "pixels:4", "--metric", "fid", "--batch-size", 50]
+    shared, alone = (
+        json.loads(run(GANEVAL, *fixed, "--skip-bad", "--no-cache", "--format", "json", *more).stdout)
+        for more in (["--gpus", 2], [])
+    )
+    assert values(shared) == values(alone)
+    assert shared["samples"]["n"] == 50
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"broken")
+    said = run(GANEVAL, *fixed, "--skip-bad", "--gpus", 2, code=2).stderr
+    assert said.count("none of the 100 images") == 1
+
+
 def test_a_gate_decides_the_exit_code(sets: Path) -> None:
     fixed = ["score", sets / "a", "--ref", sets / "r", "--extractor", "pixels:4", "--metric", "fid", "--gpus", 2]
     assert "failed" in run(GANEVAL, *fixed, "--fail-if", "fid>0", code=1).stderr

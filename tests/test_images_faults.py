@@ -14,8 +14,14 @@ import pytest
 import torch
 
 import ganeval
+from ganeval import summarise
 from ganeval.errors import BadImageError, GanevalError, UnobtainableError
-from ganeval.images import open_images
+from ganeval.extractors import load_extractor
+from ganeval.features import _joined
+from ganeval.images import Image, folders, open_images
+from ganeval.images import decode as decoding
+from ganeval.inference import run_extractor
+from ganeval.settings import Settings
 from tests.test_images import PIXELS, png, save, write_zip
 
 
@@ -110,6 +116,62 @@ def test_skip_bad_leaves_out_counts_and_lists(tmp_path: Path) -> None:
         ganeval.extract(tmp_path, "pixels:4")
 
 
+@pytest.mark.parametrize("passing", [OSError(5, "Input/output error"), MemoryError()])
+def test_what_was_left_out_for_a_passing_fault_is_read_again(
+    tmp_path: Path, passing: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for i in range(4):
+        save(tmp_path / f"{i}.png", PIL.Image.fromarray(PIXELS[i]))
+    with monkeypatch.context() as failing:
+        convert, left = decoding._convert, [passing]
+
+        def once(image: PIL.Image.Image) -> Image:
+            if left:
+                raise left.pop()
+            return convert(image)
+
+        failing.setattr(decoding, "_convert", once)
+        assert len(ganeval.extract(tmp_path, "pixels:4", skip_bad=True, workers=0)) == 3
+    assert caplog.text.count("features not cached") == 1
+    assert len(ganeval.extract(tmp_path, "pixels:4", skip_bad=True)) == 4
+
+
+def test_a_share_or_a_part_of_bad_images_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(5):
+        save(tmp_path / "set" / f"{i}.png", PIL.Image.fromarray(PIXELS[i % 4]))
+    whole = ganeval.extract(tmp_path / "set", "pixels:4")
+    (tmp_path / "set/4.png").write_bytes(b"broken")
+    monkeypatch.setattr(summarise, "PART", 2)
+    settings = Settings("pixels:4", skip_bad=True)
+    moments = summarise.make_reference(tmp_path / "set", tmp_path / "s.npz", settings)
+    assert moments.n == 4
+    assert torch.allclose(moments.mean, whole.pooled[:4].double().mean(0))
+    shares = []
+    for rows in ([4], [0, 2], [1, 3]):
+        part = open_images(tmp_path / "set").subset(rows)
+        net = load_extractor("pixels:4")
+        found = run_extractor(part, net, "f", torch.device("cpu"), "fp32", 2, 0, True, None)
+        shares.append((found.features, rows))
+    joined = _joined(shares)
+    assert torch.equal(joined.pooled, whole.pooled[:4])
+    assert [Path(name).name for name in joined.survey.skipped] == ["4.png"]
+    for path in (tmp_path / "set").iterdir():
+        path.write_bytes(b"broken")
+    with pytest.raises(GanevalError, match=r"0 image\(s\) are not enough"):
+        summarise.make_reference(tmp_path / "set", tmp_path / "s.npz", settings)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_device_is_no_image(tmp_path: Path, kind: str) -> None:
+    save(tmp_path / "b.png", PIL.Image.fromarray(PIXELS[0]))
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "a.png")
+    else:
+        (tmp_path / "a.png").symlink_to("/dev/zero")
+    bad_image(tmp_path / "a.png", "is a pipe or device")
+    assert len(ganeval.extract(tmp_path, "pixels:4", skip_bad=True)) == 1
+
+
 def test_skip_bad_with_nothing_left(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(GanevalError, match="none of the 1 images"):
@@ -163,6 +225,39 @@ def test_bad_zips(tmp_path: Path) -> None:
     refusal(write_zip(path, {"a.png": png(PIXELS[0]), "dataset.json": b'{"labels": [["b.png", 1]]}'}), "'a.png'")
 
 
+@pytest.mark.parametrize(
+    "labels", ['[["a.png", 1e999]]', '[["a.png", 1' + 30 * "0" + "]]", '[["a.png", 0.9]]', "[" * 100_000]
+)
+def test_labels_that_are_none(tmp_path: Path, labels: str) -> None:
+    path = write_zip(tmp_path / "x.zip", {"a.png": png(PIXELS[0]), "dataset.json": f'{{"labels": {labels}}}'.encode()})
+    refusal(path, "dataset.json", "whole number")
+
+
+def test_a_broken_dataset_json(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("dataset.json", b"{" * 1000)
+        archive.writestr("a.png", png(PIXELS[0]))
+    content = bytearray(path.read_bytes())
+    content[42:50] = b"\xff" * 8
+    path.write_bytes(content)
+    refusal(path, "can't read the zip")
+
+
+def test_a_dataset_json_that_is_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_zip(tmp_path / "x.zip", {"a.png": png(PIXELS[0]), "dataset.json": b" " * 1000})
+    monkeypatch.setattr(folders, "LARGEST_MEMBER", 999)
+    monkeypatch.setattr(zipfile.ZipFile, "read", None)
+    refusal(path, "bomb", "dataset.json")
+
+
+def test_a_class_folder_that_is_a_dangling_link(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        save(tmp_path / name / "a.png", PIL.Image.fromarray(PIXELS[0]))
+    (tmp_path / "horses").symlink_to(tmp_path / "unmounted")
+    refusal(tmp_path, "horses", "unmounted", "remove")
+
+
 def test_an_encrypted_zip(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "x.zip", {"a.png": png(PIXELS[0])})
     content = bytearray(path.read_bytes())
@@ -189,6 +284,24 @@ def test_a_damaged_member(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadImageError, match=r"a\.png"):
         open_images(path)[0]
+
+
+@pytest.mark.parametrize("now", ["another member", "another name", "half", "gone"])
+def test_a_zip_that_changes_while_it_is_read(tmp_path: Path, now: str) -> None:
+    path = write_zip(tmp_path / "x.zip", {"a.png": png(PIXELS[0])})
+    images, whole = open_images(path), path.read_bytes()
+    if now == "another member":
+        write_zip(path, {"b.png": png(PIXELS[0])})
+    elif now == "another name":
+        head, mark, rest = whole.rpartition(b"PK\x01\x02")
+        path.write_bytes(head + mark + rest[:4] + b"\x00\x08" + rest[6:].replace(b"a.png", b"\xff.png"))
+    elif now == "half":
+        path.write_bytes(whole[: len(whole) // 2])
+    else:
+        path.unlink()
+    with pytest.raises(BadImageError, match=r"a\.png: .*make it again$") as caught:
+        images[0]
+    assert "\n" not in str(caught.value)
 
 
 def test_pickles_are_not_opened(tmp_path: Path) -> None:
@@ -219,7 +332,16 @@ def test_bad_npz(tmp_path: Path) -> None:
     np.savez(path, a=PIXELS, b=PIXELS)
     refusal(path, "a, b", "arr_0")
     np.savez(path, PIXELS)
-    path.write_bytes(path.read_bytes()[:-200])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-200])
     refusal(path, str(path))
+    encrypted = bytearray(whole)
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        encrypted[encrypted.index(mark) + offset] |= 1
+    path.write_bytes(encrypted)
+    refusal(path, str(path), "encrypted")
+    needed = whole.rindex(b"PK\x01\x02") + 6
+    path.write_bytes(whole[:needed] + bytes([99]) + whole[needed + 1 :])
+    refusal(path, str(path), "9.9")
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00")
     refusal(tmp_path / "x.npy", "x.npy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import zipfile
@@ -15,9 +16,9 @@ import ganeval
 from ganeval import summarise
 from ganeval.errors import GanevalError
 from ganeval.extractors.pixels import load
-from ganeval.images import digests
+from ganeval.images import digests, open_images
 from ganeval.images.digests import Memo
-from ganeval.reference import ALIGNED, load_statistics, write_statistics
+from ganeval.reference import ALIGNED, is_statistics, load_statistics, write_statistics
 from ganeval.settings import Settings
 
 REAL = np.random.RandomState(0).randint(0, 256, (130, 8, 8, 3), dtype=np.uint8)
@@ -161,6 +162,58 @@ def test_what_can_not_be_kept_or_read_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", mu=np.zeros(3), sigma=np.eye(3), n=5, features=np.zeros((4, 3), np.float32))
     with pytest.raises(GanevalError, match=r"features float32 \(4, 3\) and the statistics of 5 rows"):
         load_statistics(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"sigma": -np.eye(3)}, "variance -1"),
+        ({"sigma": np.eye(3) + 1j}, "sigma complex128"),
+        ({"mu": np.zeros(3, complex)}, "mu complex128"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"mu \(0,\)"),
+        ({"n": "abc"}, "n='abc'"),
+        ({"n": 2.5}, "n=2.5"),
+        ({"n": True}, "n=True"),
+        ({"n": 0}, "n=0"),
+        ({"n": -5}, "n=-5"),
+        ({"n": [4, 4]}, "can't read"),
+        ({"fingerprint": 3}, "fingerprint=3"),
+        ({"extractor": 3}, "extractor=3"),
+        ({"features": np.full((4, 3), np.nan, np.float32)}, "NaN"),
+    ],
+)
+def test_statistics_that_can_not_be(tmp_path: Path, facts: dict[str, object], words: str) -> None:
+    np.savez(tmp_path / "s.npz", **{"mu": np.zeros(3), "sigma": np.eye(3), "n": 4, **facts})
+    with pytest.raises(GanevalError, match=words) as caught:
+        load_statistics(tmp_path / "s.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_changed_byte_of_statistics_gives_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    rows = np.random.RandomState(0).rand(4, 3).astype(np.float32)
+    np.savez(path, features=rows, mu=rows.mean(0), sigma=np.cov(rows.T), n=4, extractor="x")
+    whole = path.read_bytes()
+    start = whole.index(b"PK\x01\x02")
+    for i in (*range(start, start + 46), *range(0, len(whole), 97)):
+        for changed in (0, 14, whole[i] ^ 1, whole[i] ^ 0xFF):
+            path.write_bytes(whole[:i] + bytes([changed]) + whole[i + 1 :])
+            with contextlib.suppress(GanevalError):
+                load_statistics(path) if is_statistics(path) else open_images(path)
+
+
+def test_features_that_claim_more_rows_than_they_hold(tmp_path: Path) -> None:
+    """The bytes after them are their neighbour's."""
+    path = tmp_path / "s.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("features.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (6, 3)})
+        member.write(bytes(4 * 3 * 4))
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, array in (("mu", np.zeros(3)), ("sigma", np.eye(3)), ("n", np.array(6))):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.save(member, array)
+    with pytest.raises(GanevalError, match=r"can't read the features .*float32 \(6, 3\)"):
+        load_statistics(path)
 
 
 def test_the_command_keeps_features(tmp_path: Path) -> None:

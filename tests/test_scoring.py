@@ -13,6 +13,7 @@ from PIL import Image
 import ganeval
 from ganeval import cache as caches
 from ganeval.errors import GanevalError
+from ganeval.extractors import load_extractor
 from ganeval.registry import METRICS
 from tests.plugins import install
 
@@ -31,6 +32,24 @@ def save(folder: Path, pixels: np.ndarray, names: list[str] | None = None, **opt
 
 def values(report: ganeval.ScoreReport) -> dict[str, float]:
     return {name: report[name].value for name in report.metrics}
+
+
+class Pixels:
+    """pixels:4 as an object."""
+
+    name, fingerprint, verified, weights_sha256 = "four", "four/v1", True, None
+
+    def __init__(self) -> None:
+        self.net = load_extractor("pixels:4")
+
+    def to(self, device: torch.device) -> Pixels:
+        return self
+
+    def resize(self, images: torch.Tensor) -> torch.Tensor:
+        return self.net.resize(images)
+
+    def __call__(self, inputs: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return self.net(inputs)[0], None
 
 
 def score(fake, real=REAL, **options) -> ganeval.ScoreReport:
@@ -91,6 +110,28 @@ def test_a_changed_image_is_never_taken_from_the_cache(tmp_path: Path) -> None:
     after = score(folder)
     assert after.samples.sha256 != before.samples.sha256
     assert after["fid"].value != before["fid"].value
+
+
+def test_an_image_that_changes_while_it_is_scored_is_not_taken_from_the_cache(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a folder that a training writes to: the digests are of the old images, the features of new ones."""
+    folder = save(tmp_path / "a", FAKE)
+
+    class Late(Pixels):
+        """Overwrites an image before the network has seen any."""
+
+        def to(self, device: torch.device) -> Late:
+            Image.fromarray(255 - FAKE[3]).save(folder / "0003.png")
+            return self
+
+    fixed = {"metrics": ["fid"], "batch_size": 200, "workers": 0}
+    during = score(folder, extractor=Late(), **fixed)["fid"].value
+    assert "1 image(s) changed" in caplog.text
+    assert "0003.png" in caplog.text
+    assert score(folder, extractor=Pixels(), **fixed)["fid"].value == during
+    Image.fromarray(FAKE[3]).save(folder / "0003.png")
+    assert score(folder, extractor=Pixels(), **fixed)["fid"].value != during
 
 
 def test_a_damaged_cache_is_computed_again() -> None:

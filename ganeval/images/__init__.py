@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganeval.datasets import DATASETS
-from ganeval.errors import GanevalError, unknown
+from ganeval.errors import BadImageError, GanevalError, unknown
 
 
 class Image(NamedTuple):
@@ -28,8 +28,15 @@ class Image(NamedTuple):
     treatments: tuple[str, ...] = ()
 
 
+class PassingError(BadImageError):
+    """An image that can't be read now and may be later: the file system failed or refused, or memory ran out."""
+
+
 class Reader(Protocol):
-    """Where images lie. `read` raises BadImageError; `digests` are the sha256 of images as stored, not decoded."""
+    """Where images lie. `read` raises BadImageError; `digests` are the sha256 of images as stored, not decoded.
+
+    `changed` gives those of `rows` whose files are not what they were when their digests were made.
+    """
 
     def __len__(self) -> int: ...
 
@@ -38,6 +45,8 @@ class Reader(Protocol):
     def name(self, i: int) -> str: ...
 
     def digests(self, rows: Sequence[int]) -> list[bytes]: ...
+
+    def changed(self, rows: Sequence[int]) -> list[int]: ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,10 @@ class ImageSet(Dataset):
     def digests(self) -> list[bytes]:
         """The sha256 of each image as stored, in order."""
         return self.reader.digests(self.rows)
+
+    def changed(self) -> list[str]:
+        """The images whose files are not what they were when their digests were made; nothing is read for it."""
+        return [self.reader.name(row) for row in self.reader.changed(self.rows)]
 
     def content_key(self) -> str:
         """The sha256 over the stored content of every image, in order, and the labels.
@@ -140,6 +153,11 @@ def open_images(
         hint = unknown("data set", name, DATASETS)
         raise GanevalError(f"{source!r} is no file or folder here, and as a name: {hint}")
     raise GanevalError(f"{source} does not exist; give a folder, .zip, .npz, .npy, or a data set name")
+
+
+def said(error: Exception) -> str:
+    """What a library said of a file, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def all_rows(reader: Reader) -> tuple[int, ...]:

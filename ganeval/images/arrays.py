@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.images import Image, ImageSet, all_rows, as_labels
+from ganeval.images import Image, ImageSet, all_rows, as_labels, said
 from ganeval.images.decode import converted
 from ganeval.images.digests import Memo
 
@@ -56,7 +56,13 @@ class ArrayReader:
     def digests(self, rows: Sequence[int]) -> list[bytes]:
         if self.memo is None:
             return [self._digest(i) for i in rows]
-        return self.memo.digests([str(i) for i in range(len(self))], rows, self._digest)
+        return self.memo.digests(self._names(), rows, self._digest)
+
+    def changed(self, rows: Sequence[int]) -> list[int]:
+        return [] if self.memo is None else self.memo.changed(self._names(), rows)
+
+    def _names(self) -> list[str]:
+        return [str(i) for i in range(len(self))]
 
     def _digest(self, i: int) -> bytes:
         row = np.ascontiguousarray(self.array[i])
@@ -150,7 +156,8 @@ def open_npy(path: Path, source: str, memo: Memo) -> ImageSet:
     """An .npy file of images, memory-mapped."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:
+        # As below: of damaged bytes numpy raises what it likes.
         raise _unreadable(source, error) from None
     if not isinstance(array, np.ndarray):
         raise GanevalError(f"{source} is an .npz by its content; rename it")
@@ -171,9 +178,10 @@ def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
             first = "arr_0" if "arr_0" in names else names[0]
             images = mapped_member(path, archive, first)
             labels = mapped_member(path, archive, "arr_1") if "arr_1" in names else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, GanevalError):
-            raise
+    except GanevalError:
+        raise
+    except Exception as error:
+        # zipfile, its decompressors and numpy raise what they like for damaged bytes.
         raise _unreadable(source, error) from None
     if labels is not None and not (labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)):
         labels = None
@@ -183,14 +191,20 @@ def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
 def _unreadable(source: str, error: Exception) -> GanevalError:
     if any(word in str(error) for word in ("allow_pickle", "Object arrays", "Python objects")):
         return GanevalError(f"{source} holds pickled objects, which could run code; save one plain uint8 array")
-    return GanevalError(f"can't read {source}: {error}; make the file again")
+    return GanevalError(f"can't read {source}: {said(error)}; make the file again")
 
 
 def mapped_member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """An array of an .npz: memory-mapped where it is stored uncompressed, so that 10 GB need no 10 GB of memory."""
+    """An array of an .npz: memory-mapped where it is stored uncompressed, so that 10 GB need no 10 GB of memory.
+
+    Raises ValueError where the member does not hold as many bytes as its header says: the next ones are of others. Of
+    damaged files zipfile and numpy raise more.
+    """
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
         shape, fortran, dtype = _header(file)
+        if not dtype.hasobject and file.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
+            raise ValueError(f"{name} should be {dtype} {shape}, and is {info.file_size} bytes")
         if info.compress_type != zipfile.ZIP_STORED or dtype.hasobject or 0 in shape:
             with archive.open(info) as again:
                 return np.lib.format.read_array(again, allow_pickle=False)

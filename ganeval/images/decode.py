@@ -18,6 +18,7 @@ numbers agree with theirs; the one exception is 16-bit grey, which Pillow clips 
 
 from __future__ import annotations
 
+import errno
 import re
 import struct
 import warnings
@@ -28,11 +29,14 @@ import PIL.Image
 import torch
 
 from ganeval.errors import BadImageError
-from ganeval.images import Image
+from ganeval.images import Image, PassingError, said
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, NotImplementedError, struct.error, MemoryError)
 """What Pillow's readers raise for broken files."""
+FILE_IS_BROKEN = (None, errno.EINVAL, errno.EOVERFLOW)
+"""The numbers of OSErrors that come of a file's content: Pillow's own have none, and broken files point to places that
+no file has."""
 _ORIENTATION = 0x0112
 _GREY_16 = {"I;16", "I;16B", "I;16L", "I;16N", "I"}
 _REFUSED = {"F": "floating point", "LAB": "LAB colour"}
@@ -40,6 +44,7 @@ _REFUSED = {"F": "floating point", "LAB": "LAB colour"}
 
 def decode(stream: BinaryIO, name: str) -> Image:
     """Reads one image file. Raises BadImageError that names it, what was found, and the mend."""
+    fault = BadImageError
     try:
         with warnings.catch_warnings():
             # Pillow only warns of a decompression bomb up to twice its limit.
@@ -51,8 +56,14 @@ def decode(stream: BinaryIO, name: str) -> Image:
     except PIL.UnidentifiedImageError:
         found = "it is not an image that Pillow knows"
     except FAULTS as error:
-        found = f"{error or type(error).__name__}"
-    raise BadImageError(f"can't read the image {name}: {found}; remove it, or pass --skip-bad")
+        found, fault = said(error), kind_of(error)
+    raise fault(f"can't read the image {name}: {found}; remove it, or pass --skip-bad")
+
+
+def kind_of(error: Exception) -> type[BadImageError]:
+    """The class of the error for an image: whether its file is broken, or the system failed to read it."""
+    passing = isinstance(error, MemoryError) or getattr(error, "errno", None) not in FILE_IS_BROKEN
+    return PassingError if passing else BadImageError
 
 
 def converted(image: PIL.Image.Image) -> Image:

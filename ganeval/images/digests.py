@@ -43,7 +43,7 @@ class Memo:
 
     opened: the stamp of the place, taken before anything in it was read.
     cache: False neither looks for earlier digests nor keeps new ones. paranoid: keeps, but trusts none of them.
-    known: those of this run, each made once.
+    known: those of this run, each made once; stamps: of the files they are of, taken before these were read.
     """
 
     place: Path
@@ -51,6 +51,7 @@ class Memo:
     cache: bool = True
     paranoid: bool = False
     known: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    stamps: dict[str, Stamp | None] = field(default_factory=dict, repr=False, compare=False)
 
     def digests(
         self, names: Sequence[str], rows: Sequence[int], make: Callable[[int], bytes],
@@ -69,6 +70,14 @@ class Memo:
                 self._save({name: kept[name] for name in names if name in kept})
         return [self.known[names[i]] for i in rows]
 
+    def changed(
+        self, names: Sequence[str], rows: Sequence[int], stamp: Callable[[int], Stamp | None] | None = None
+    ) -> list[int]:
+        """Those of `rows` of which a digest was made, and whose stamp is now another; arguments as of `digests`."""
+        place = stamp_of(self.place)
+        now = stamp or (lambda _: place)
+        return [i for i in rows if names[i] in self.stamps and self.stamps[names[i]] != now(i)]
+
     def _made(
         self, kept: dict[str, str], names: Sequence[str], rows: Sequence[int], make: Callable[[int], bytes],
         stamp: Callable[[int], Stamp | None],
@@ -79,6 +88,7 @@ class Memo:
         for i in rows:
             # Before the file is read: a change while it is read then shows as a stamp that no longer holds.
             now, name = stamp(i), names[i]
+            self.stamps[name] = now
             then, _, digest = kept.get(name, "").rpartition(" ")
             written = " ".join(map(str, now or ()))
             trusted = now and written == then and not self.paranoid

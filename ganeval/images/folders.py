@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor
 
 from ganeval.errors import BadImageError, GanevalError
-from ganeval.files import sha256_file
-from ganeval.images import Image, ImageSet, all_rows, as_labels
-from ganeval.images.decode import EXTENSIONS, decode
+from ganeval.files import in_place, sha256_file
+from ganeval.images import Image, ImageSet, PassingError, all_rows, as_labels, said
+from ganeval.images.decode import EXTENSIONS, decode, kind_of
 from ganeval.images.digests import UNREADABLE, Memo, Stamp, stamp_of
 
 LARGEST_MEMBER = 2**28
@@ -40,6 +40,8 @@ class FolderReader:
         return str(self.root / self.paths[i])
 
     def read(self, i: int) -> Image:
+        if in_place(self._path(i)):
+            raise BadImageError(f"{self.name(i)} is a pipe or device, no file; remove it, or pass --skip-bad")
         try:
             with open(self.root / self.paths[i], "rb") as file:
                 return decode(file, self.name(i))
@@ -49,19 +51,22 @@ class FolderReader:
     def digests(self, rows: Sequence[int]) -> list[bytes]:
         return self.memo.digests(self.paths, rows, self._digest, lambda i: stamp_of(self._path(i)))
 
+    def changed(self, rows: Sequence[int]) -> list[int]:
+        return self.memo.changed(self.paths, rows, lambda i: stamp_of(self._path(i)))
+
     def _digest(self, i: int) -> bytes:
         try:
-            return bytes.fromhex(sha256_file(self._path(i)))
+            # Unreadable now is unreadable later; `read` says so, or skips it. A pipe would be waited for without end.
+            return UNREADABLE if in_place(self._path(i)) else bytes.fromhex(sha256_file(self._path(i)))
         except OSError:
-            # Unreadable now is unreadable later; `read` says so, or skips it.
             return UNREADABLE
 
     def _path(self, i: int) -> str:
         return os.path.join(self.root, self.paths[i])
 
 
-def _unreadable(name: str, error: OSError) -> BadImageError:
-    return BadImageError(f"can't open {name}: {error.strerror}; mend its permissions, or pass --skip-bad")
+def _unreadable(name: str, error: OSError) -> PassingError:
+    return PassingError(f"can't open {name}: {error.strerror}; mend its permissions, or pass --skip-bad")
 
 
 @dataclass(frozen=True)
@@ -84,16 +89,18 @@ class ZipReader:
     def digests(self, rows: Sequence[int]) -> list[bytes]:
         return self.memo.digests(self.members, rows, lambda i: hashlib.sha256(self._bytes(i)).digest())
 
+    def changed(self, rows: Sequence[int]) -> list[int]:
+        return self.memo.changed(self.members, rows)
+
     def _bytes(self, i: int) -> bytes:
         try:
             return _archive(self.path, self.memo.opened, os.getpid()).read(self.members[i])
-        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            raise BadImageError(f"can't unpack {self.name(i)}: {error}; make the zip again") from None
         except Exception as error:
-            # zlib.error and its like, whose classes depend on the compression.
-            if type(error).__module__ not in ("zlib", "_lzma", "lzma"):
-                raise
-            raise BadImageError(f"can't unpack {self.name(i)}: {error}; make the zip again") from None
+            # Of damage and change zipfile raises KeyError, struct.error, UnicodeDecodeError and more, and its
+            # decompressors errors of their own.
+            raise kind_of(error)(
+                f"can't unpack {self.name(i)}: {said(error)}; the zip is damaged, or has changed since: make it again"
+            ) from None
 
 
 @lru_cache(maxsize=16)
@@ -109,6 +116,10 @@ def open_folder(path: Path, source: str, memo: Memo) -> ImageSet:
     """The images below a folder, sorted by path. Raises GanevalError where there are none."""
     files = sorted(_files_below(path))
     images = [file for file in files if os.path.splitext(file)[1].lower() in EXTENSIONS]
+    for file in sorted(set(files) - set(images)):
+        # To a folder of images, perhaps: a class that is left out moves every number.
+        if os.path.islink(link := path / file) and not os.path.exists(link):
+            raise GanevalError(f"the link {link} leads to {os.readlink(link)}, which is not there; mend or remove it")
     if not images:
         raise _no_images(source, files)
     labels, names = _class_folders(images)
@@ -152,9 +163,25 @@ def open_zip(path: Path, source: str, memo: Memo) -> ImageSet:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
+            _check_members(infos, source)
             listed = archive.read("dataset.json") if "dataset.json" in archive.namelist() else None
-    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
-        raise GanevalError(f"can't read the zip {source}: {error}; make it again") from None
+    except GanevalError:
+        raise
+    except Exception as error:
+        # zipfile and its decompressors raise what they like for damaged bytes.
+        raise GanevalError(f"can't read the zip {source}: {said(error)}; make it again") from None
+    files = sorted(info.filename for info in infos if not any(map(_hidden, PurePosixPath(info.filename).parts)))
+    images = [file for file in files if PurePosixPath(file).suffix.lower() in EXTENSIONS]
+    if not images:
+        raise _no_images(source, files)
+    # StyleGAN's folders are shards, not classes.
+    labels, names = _class_folders(images) if listed is None else _dataset_json(listed, images, source)
+    reader = ZipReader(path, tuple(images), memo)
+    return ImageSet(source, reader, all_rows(reader), labels, names)
+
+
+def _check_members(infos: list[zipfile.ZipInfo], source: str) -> None:
+    """Before any is unpacked."""
     for info in infos:
         parts = PurePosixPath(info.filename.replace("\\", "/")).parts
         if ".." in parts or info.filename.startswith(("/", "\\")):
@@ -164,14 +191,6 @@ def open_zip(path: Path, source: str, memo: Memo) -> ImageSet:
         if info.file_size > LARGEST_MEMBER:
             size = f"{info.file_size / 2**30:.1f} GiB"
             raise GanevalError(f"{source}: {info.filename!r} unpacks to {size}, more than any image; is it a zip bomb?")
-    files = sorted(info.filename for info in infos if not any(map(_hidden, PurePosixPath(info.filename).parts)))
-    images = [file for file in files if PurePosixPath(file).suffix.lower() in EXTENSIONS]
-    if not images:
-        raise _no_images(source, files)
-    # StyleGAN's folders are shards, not classes.
-    labels, names = _class_folders(images) if listed is None else _dataset_json(listed, images, source)
-    reader = ZipReader(path, tuple(images), memo)
-    return ImageSet(source, reader, all_rows(reader), labels, names)
 
 
 def _no_images(source: str, files: list[str]) -> GanevalError:
@@ -193,6 +212,12 @@ def _class_folders(images: list[str]) -> tuple[Tensor | None, tuple[str, ...]]:
     return as_labels([number[parts[0]] for parts in tops]), tuple(names)
 
 
+def _whole(label: float) -> int:
+    if int(label) != label or not -(2**63) <= label < 2**63:
+        raise ValueError(f"{label} is no whole number of 64 bits")
+    return int(label)
+
+
 def _dataset_json(text: bytes, images: list[str], source: str) -> tuple[Tensor | None, tuple[str, ...]]:
     """StyleGAN's labels, {"labels": [[file, label], ...]}, which may be null.
 
@@ -200,9 +225,10 @@ def _dataset_json(text: bytes, images: list[str], source: str) -> tuple[Tensor |
     """
     try:
         listed = json.loads(text).get("labels")
-        by_file = {str(file): int(label) for file, label in listed or ()}
-    except (ValueError, TypeError, AttributeError):
-        raise GanevalError(f'dataset.json in {source} is not {{"labels": [["file", number], ...]}}; mend it') from None
+        by_file = {str(file): _whole(label) for file, label in listed or ()}
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        form = '{"labels": [["file", whole number], ...]}'
+        raise GanevalError(f"dataset.json in {source} is not {form}; mend it") from None
     if not by_file:
         return None, ()
     missing = [image for image in images if image not in by_file]
