@@ -99,7 +99,8 @@ def _lasting(found: Extraction, images: ImageSet) -> bool:
     if found.passing:
         log.warning("an image was left out that may be readable later: features not cached: %s", found.passing)
     elif changed := images.changed():
-        log.warning("%d image(s) changed while this ran, %s the first: features not cached", len(changed), changed[0])
+        first = images.name(changed[0])
+        log.warning("%d image(s) changed while this ran, %s the first: features not cached", len(changed), first)
     else:
         return True
     return False

@@ -98,6 +98,9 @@ class AlteredReader:
         whole = self.images.digests()
         return [hashlib.sha256(whole[i] + f"{self.bank}/{self.seed}/{i}/v1".encode()).digest() for i in rows]
 
+    def changed(self, rows: Sequence[int]) -> list[int]:
+        return [rows[i] for i in self.images.subset(rows).changed()]
+
 
 def replace_pixels(image: Image, pixels: Tensor) -> Image:
     return Image(pixels, "altered", image.treatments)

@@ -84,9 +84,10 @@ class ImageSet(Dataset):
         """The sha256 of each image as stored, in order."""
         return self.reader.digests(self.rows)
 
-    def changed(self) -> list[str]:
+    def changed(self) -> list[int]:
         """The images whose files are not what they were when their digests were made; nothing is read for it."""
-        return [self.reader.name(row) for row in self.reader.changed(self.rows)]
+        rows = set(self.reader.changed(self.rows))
+        return [i for i, row in enumerate(self.rows) if row in rows]
 
     def content_key(self) -> str:
         """The sha256 over the stored content of every image, in order, and the labels.
