@@ -98,7 +98,7 @@ def _setting(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-@click.command()
+@click.command(short_help="Train a suite over seeds, and record each run.")
 @click.argument("suite")
 @click.option("--models", help="Only these, with commas: nsgan,wgan_gp. Default: the suite's.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds 0 to N - 1. Default: the suite's.")
