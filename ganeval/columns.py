@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import math
 import textwrap
 from collections.abc import Sequence
 
 WIDTH = 80
+
+
+class Printed:
+    """A report that people read as its text: printed, and at the end of a notebook's cell."""
+
+    def to_text(self) -> str:
+        """Lines of at most WIDTH characters."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.to_text())}</pre>"
 
 
 def rounded(value: float, error: float | None, figures: int) -> str:

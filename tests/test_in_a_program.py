@@ -192,6 +192,7 @@ def test_a_report_is_looked_up_as_a_mapping_and_printed_as_a_number() -> None:
     assert "fid" in report
     assert "kid" not in report
     assert list(report) == list(METRICS)
+    assert report._repr_html_().count("\n") == str(report).count("\n")
     value = report["fid"].value
     assert f"{report['fid']:.2f}" == f"{value:.2f}"
     assert str(value) in f"{report['fid']}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ganeval.auditing.experiments import EXPERIMENTS, GENERATED, REAL, TRAIN
 from ganeval.auditing.figures import figure
 from ganeval.auditing.verdicts import RULE, SHORT_RULE, Curve, Verdict, gap, judge, reliable_n
-from ganeval.columns import blocks, fact
+from ganeval.columns import Printed, blocks, fact
 from ganeval.files import write_result
 from ganeval.markup import markdown_table
 from ganeval.registry import METRICS
@@ -28,7 +28,7 @@ MIXING = "mixing"
 
 
 @dataclass(frozen=True)
-class AuditReport:
+class AuditReport(Printed):
     """What each metric sees. `verdicts["dropping"]["fid"].word` is 'sees', 'blind' or 'inverted'.
 
     sets: the reference (`real`), `generated`, and `train` where one was given. clusters: of the modes.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom, hypergeom
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from ganeval.collapse.shift import DROPPED, STARVED, Shift
 from ganeval.errors import GanevalError
+from ganeval.metrics._kmeans import kmeans
 from ganeval.multiple import holm
 
 CONCENTRATED, CONCENTRATED_SHIFT = 3, 7
@@ -173,7 +172,4 @@ def clusters(held_out: np.ndarray, seed: int) -> KMeans:
     Differs from NDB (Richardson and Weiss, 2018), which fits its bins to the very images that it counts.
     """
     count = max(2, min(20, len(held_out) // 25))
-    with warnings.catch_warnings():
-        # Fewer distinct images than clusters leaves clusters empty, which the tests count right.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return KMeans(count, n_init=3, random_state=seed).fit(held_out)
+    return kmeans(held_out, count, n_init=3, seed=seed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.special import ndtri
 
-from ganeval.columns import fact, table
+from ganeval.columns import Printed, fact, table
 from ganeval.comparison.differences import Difference
 from ganeval.markup import latex_table, markdown_table
 from ganeval.registry import Metric
@@ -40,7 +40,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class ComparisonReport:
+class ComparisonReport(Printed):
     """The differences between A and B, {metric name: its line}, and what they rest on.
 
     skipped: why the other metrics are missing. seconds: in all.

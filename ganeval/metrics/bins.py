@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy.special import ndtri, rel_entr
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from ganeval.errors import GanevalError
 from ganeval.metrics._inputs import Array, pair
+from ganeval.metrics._kmeans import kmeans
 from ganeval.types import Estimate
 
 
@@ -31,12 +28,8 @@ def ndb(fake: Array, real: Array, *, bins: int = 100, alpha: float = 0.05, seed:
     if bins < 2 or len(y) < 20:
         raise GanevalError(f"ndb needs 2 bins and 20 reference images or more, got bins={bins} and {len(y)} images")
     used = min(bins, len(y) // 10)
-    means = KMeans(used, n_init=1, random_state=seed)
-    with warnings.catch_warnings():
-        # Fewer distinct images than bins leaves bins empty, which is counted right.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        real_bins = means.fit_predict(y)
-    q = np.bincount(real_bins, minlength=used) / len(y)
+    means = kmeans(y, used, n_init=1, seed=seed)
+    q = np.bincount(means.labels_, minlength=used) / len(y)
     p = np.bincount(means.predict(x.astype(y.dtype)), minlength=used) / len(x)
     different = int(differs(p, len(x), q, len(y), alpha).sum())
     divergence = float(rel_entr([p, q], (p + q) / 2).sum() / 2)

@@ -6,21 +6,19 @@ Both need the very images that the generator was trained on; `ct` needs held-out
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 import torch
 from scipy.linalg import eigh
 from scipy.special import ndtr
 from scipy.stats import rankdata
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
 from ganeval.intervals import binomial
 from ganeval.metrics._inputs import Array, pair
+from ganeval.metrics._kmeans import kmeans
 from ganeval.metrics._moments import moments
 from ganeval.metrics._nearest import nearest
 from ganeval.types import Estimate
@@ -131,8 +129,5 @@ def _projected(components: int, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor
 def _cells(cells: int, seed: int, x: Tensor, t: Tensor, y: Tensor) -> list[Tensor]:
     """The cell of each row of x, t and y, by k-means on t."""
     arrays = [rows.cpu().double().numpy() for rows in (x, t, y)]
-    with warnings.catch_warnings():
-        # Fewer distinct training images than cells leaves cells empty, in which nothing is counted.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        means = KMeans(cells, n_init=10, random_state=seed).fit(arrays[1])
+    means = kmeans(arrays[1], cells, n_init=10, seed=seed)
     return [torch.from_numpy(means.predict(rows)).to(x.device) for rows in arrays]

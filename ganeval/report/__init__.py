@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ganeval.collapse import CollapseReport
+from ganeval.columns import Printed
 from ganeval.evaluate import Scored
 from ganeval.memorisation import MemorisationReport
 from ganeval.precision import PrecisionEffect
@@ -53,7 +54,7 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
-class ScoreReport:
+class ScoreReport(Printed):
     """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well.
 
     collapse: the verdict on mode collapse, None where it was not asked for or can't be judged (`skipped` says why).
@@ -90,9 +91,6 @@ class ScoreReport:
         if name not in self.metrics:
             raise KeyError(f"{name}: {self.skipped.get(name, 'it was not asked for')}")
         return self.metrics[name].estimate
-
-    def __str__(self) -> str:
-        return self.to_text()
 
     def title(self, metric: Metric) -> str:
         """What people read of this metric on these features."""
