@@ -48,10 +48,11 @@ def holds_images(source: str | Path) -> bool:
 
 
 def _members(source: str | Path) -> set[str]:
-    if Path(source).suffix.lower() != ".npz":
-        return set()
+    path = os.path.expanduser(source)
+    if Path(source).suffix.lower() != ".npz" or not os.path.isfile(path):
+        return set()  # a pipe would be waited for without end
     try:
-        with zipfile.ZipFile(os.path.expanduser(source)) as file:
+        with zipfile.ZipFile(path) as file:
             return set(file.namelist())
     except Exception:
         # What opens it as images says what is wrong with it.

@@ -123,14 +123,14 @@ def test_what_was_left_out_for_a_passing_fault_is_read_again(
     for i in range(4):
         save(tmp_path / f"{i}.png", PIL.Image.fromarray(PIXELS[i]))
     with monkeypatch.context() as failing:
-        convert, left = decoding._convert, [passing]
+        convert, left = decoding.converted, [passing]
 
         def once(image: PIL.Image.Image) -> Image:
             if left:
                 raise left.pop()
             return convert(image)
 
-        failing.setattr(decoding, "_convert", once)
+        failing.setattr(decoding, "converted", once)
         assert len(ganeval.extract(tmp_path, "pixels:4", skip_bad=True, workers=0)) == 3
     assert caplog.text.count("features not cached") == 1
     assert len(ganeval.extract(tmp_path, "pixels:4", skip_bad=True)) == 4
@@ -256,6 +256,24 @@ def test_a_class_folder_that_is_a_dangling_link(tmp_path: Path) -> None:
         save(tmp_path / name / "a.png", PIL.Image.fromarray(PIXELS[0]))
     (tmp_path / "horses").symlink_to(tmp_path / "unmounted")
     refusal(tmp_path, "horses", "unmounted", "remove")
+
+
+def test_a_zip_with_a_damaged_member_is_skipped_over(tmp_path: Path) -> None:
+    whole = write_zip(tmp_path / "a.zip", {f"{i}.png": png(PIXELS[i]) for i in range(3)})
+    with zipfile.ZipFile(whole) as file:
+        damaged = file.infolist()[1].header_offset + 60
+    content = bytearray(whole.read_bytes())
+    content[damaged] ^= 255
+    whole.write_bytes(content)
+    with pytest.raises(BadImageError, match=r"1\.png"):
+        ganeval.extract(whole, "pixels:4")
+    assert len(ganeval.extract(whole, "pixels:4", skip_bad=True)) == 2
+
+
+def test_a_pipe_is_no_statistics_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(GanevalError, match=r"pipe\.npz"):
+        ganeval.score(PIXELS, tmp_path / "pipe.npz")
 
 
 def test_an_encrypted_zip(tmp_path: Path) -> None:

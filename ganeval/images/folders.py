@@ -87,10 +87,16 @@ class ZipReader:
         return decode(io.BytesIO(self._bytes(i)), self.name(i))
 
     def digests(self, rows: Sequence[int]) -> list[bytes]:
-        return self.memo.digests(self.members, rows, lambda i: hashlib.sha256(self._bytes(i)).digest())
+        return self.memo.digests(self.members, rows, self._digest)
 
     def changed(self, rows: Sequence[int]) -> list[int]:
         return self.memo.changed(self.members, rows)
+
+    def _digest(self, i: int) -> bytes:
+        try:
+            return hashlib.sha256(self._bytes(i)).digest()
+        except BadImageError:
+            return UNREADABLE  # `read` says so, or skips it
 
     def _bytes(self, i: int) -> bytes:
         try:
