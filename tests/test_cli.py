@@ -145,7 +145,7 @@ def test_gates(sets: Path) -> None:
         (["{a}", "--ref", "{r}", "--extractor", "no_module:net"], ["no_module"]),
         (["{a}", "--ref", "mnst:test"], ["'mnist'"]),
         (["{a}", "--ref", "{r}", "--metric", "precision:kk=3"], ["option of precision 'kk'", "'k'"]),
-        (["{a}", "--ref", "{r}", "--metric", "precision:k=x"], ["must be a number", "'x'"]),
+        (["{a}", "--ref", "{r}", "--metric", "precision:k=x"], ["must be a whole number", "'x'"]),
         (["{a}", "--ref", "{r}", "--metric", "precision:k"], ["precision:option=value"]),
         (["{a}", "--ref", "{r}", "--metric", "precision:k=60"], ["k=60", "60 fake"]),
         (["{a}", "--ref", "{r}", "--metric", "mode_score"], ["no class logits"]),
