@@ -5,17 +5,18 @@ from __future__ import annotations
 import html
 import math
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 WIDTH = 80
 
 
-class Printed:
+class Printed(ABC):
     """A report that people read as its text: printed, and at the end of a notebook's cell."""
 
+    @abstractmethod
     def to_text(self) -> str:
         """Lines of at most WIDTH characters."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return self.to_text()

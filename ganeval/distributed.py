@@ -76,7 +76,7 @@ def gather(value: T, group: Any = None) -> list[T]:
     """The value of every rank, in the order of ranks, on every rank; alone, the own one. All ranks must call this.
 
     group: of which ranks, where not of all. An exception given as value is raised on every rank, so that none waits
-    for one that has failed; it then has an attribute `of_all`.
+    for one that has failed.
     Raises GanevalError where another process has died.
     """
     if not running():
@@ -89,7 +89,8 @@ def gather(value: T, group: Any = None) -> list[T]:
             dist.all_gather_object(values, value, group=group)
     for found in values:
         if isinstance(found, Exception):
-            found.of_all = True  # type: ignore[attr-defined]
+            if isinstance(found, GanevalError):
+                found.of_all = True
             raise found
     return values  # type: ignore[return-value]
 
@@ -100,7 +101,7 @@ def failing_together() -> Iterator[None]:
     try:
         yield
     except GanevalError as error:
-        if running() and not hasattr(error, "of_all"):
+        if running() and not error.of_all:
             gather(error)
         raise
 

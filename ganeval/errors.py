@@ -7,9 +7,13 @@ from collections.abc import Iterable
 
 
 class GanevalError(ValueError):
-    """Input that a user can mend. The command line prints the message alone and exits with `exit_code`."""
+    """Input that a user can mend. The command line prints the message alone and exits with `exit_code`.
+
+    of_all: every process of a job raises it.
+    """
 
     exit_code = 2
+    of_all = False
 
 
 class UnobtainableError(GanevalError):

@@ -116,7 +116,7 @@ def _obstacle(
         return "the extractor has no class logits"
     if metric.train == "needed" and train is None:
         return "a training set is needed: give one with --train"
-    if not _reads_reference(metric, train):
+    if not metric.reads_reference(train is not None):
         return None
     if real is None:
         return "a reference is needed: give one with --ref"
@@ -131,17 +131,13 @@ def _obstacle(
     return None
 
 
-def _reads_reference(metric: Metric, train: Features | None) -> bool:
-    return metric.reference and not (metric.train == "instead" and train is not None)
-
-
 def _not_by_itself(
     metric: Metric, real: Features | Moments | None, extractor: str, train: Features | None
 ) -> str | None:  # fmt: skip
     """Why a metric that can be computed is not, unless it is named."""
     if metric.auto == "home" and not extractor.startswith(metric.home or ""):
         return f"made for {metric.home} features; --metric {metric.name} computes it on these"
-    if _reads_reference(metric, train) and isinstance(real, Moments) and not metric.moments:
+    if metric.reads_reference(train is not None) and isinstance(real, Moments) and not metric.moments:
         return f"--metric {metric.name} computes it from the {real.n:,} features that the statistics file keeps"
     return None
 
@@ -254,9 +250,9 @@ def _compute(
     if not names:
         return {}
     metric = METRICS[names[0]]
-    instead = metric.reference and not _reads_reference(metric, train)
+    instead = metric.reference and not metric.reads_reference(train is not None)
     against: list[Any] = [train] if metric.train == "needed" or instead else []
-    against += [real] if _reads_reference(metric, train) else []
+    against += [real] if metric.reads_reference(train is not None) else []
     arguments = [values(metric, side, device) for side in (fake, *against)]
     if metric.family:
         return resolve(metric.family)(*arguments, {name: wanted[name] for name in names})

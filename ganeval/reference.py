@@ -166,8 +166,8 @@ def _check_facts(path: str, facts: dict[str, object]) -> None:
         if not isinstance(fact, int if name == "n" else str) or isinstance(fact, bool):
             kind = "a whole number" if name == "n" else "text"
             raise GanevalError(f"{path} holds {name}={fact!r}, which should be {kind}; make the file again")
-    if (n := facts.get("n", 1)) < 1:  # type: ignore[operator]
-        raise GanevalError(f"{path} holds n={n}, and statistics are of 1 image or more; make the file again")
+        if isinstance(fact, int) and fact < 1:
+            raise GanevalError(f"{path} holds n={fact}, and statistics are of 1 image or more; make the file again")
 
 
 def _check_moments(path: str, mean: np.ndarray, cov: np.ndarray) -> None:

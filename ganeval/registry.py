@@ -74,6 +74,10 @@ class Metric:
         """Whether it is of `ganeval.metrics`, and not of a plugin."""
         return self.fn.__module__.startswith("ganeval.metrics.")
 
+    def reads_reference(self, train: bool) -> bool:
+        """Whether it takes the reference; train: a training set is given, which may take its place."""
+        return self.reference and not (self.train == "instead" and train)
+
     def options(self, given: dict[str, Any]) -> dict[str, Any]:
         """Every option of the metric, the given ones in place of the defaults.
 

@@ -125,7 +125,7 @@ def _gate(
     name = gated.name
     if gated.train == "needed" and train is None:
         raise GanevalError(f"--fail-if {text!r}: {name} needs a training set: give one with --train")
-    if gated.reference and reference is None and not (gated.train == "instead" and train is not None):
+    if reference is None and gated.reads_reference(train is not None):
         raise GanevalError(f"--fail-if {text!r}: {name} needs a reference: give one with --ref")
     if metrics and name not in {get_metric(metric.partition(":")[0]).name for metric in metrics}:
         raise GanevalError(f"--fail-if {text!r}: {name} is not among the metrics; add --metric {name}")
