@@ -32,3 +32,8 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> GanevalError:
     near = difflib.get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
     return GanevalError(f"unknown {kind} {name!r}; {hint}")
+
+
+def said(error: Exception) -> str:
+    """What a library said, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

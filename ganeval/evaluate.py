@@ -21,9 +21,6 @@ T = TypeVar("T")
 Requests = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 """Metric names, each perhaps with options ("precision:k=5"); or {name: options}; None for all that apply."""
 
-COSTS = {"kid": 18.0, "fid": 15.0, "one_nn_accuracy": 13.0, "mmd": 9.0, "cmmd": 9.0, "ndb": 7.0, "mifid": 6.0}
-"""By the first of each family, roughly the CPU seconds at n = 10,000 (docs/performance.md); others count 1."""
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -91,7 +88,7 @@ def requested(requests: Requests) -> dict[str, Mapping[str, Any]] | None:
 def _parsed(requests: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
     if isinstance(requests, Mapping):
         for name, options in requests.items():
-            yield get_metric(name).name, options
+            yield get_metric(name).name, options or {}
         return
     if isinstance(requests, str):
         requests = [requests]
@@ -176,7 +173,8 @@ def run(
         return {name: (estimate, seconds) for name, estimate in {**found, **results}.items()}, reasons
 
     batches = families(plan.wanted)
-    ranks = deal([COSTS.get(names[0], 1.0) for names in batches]) if shared else [rank()] * len(batches)
+    costs = [max(METRICS[name].cost for name in names) for names in batches]
+    ranks = deal(costs) if shared else [rank()] * len(batches)
     own = {}
     for i in (i for i in range(len(batches)) if ranks[i] == rank()):
         own[i] = family(batches[i])

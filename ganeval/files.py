@@ -12,6 +12,10 @@ from typing import BinaryIO
 
 from ganeval.errors import GanevalError
 
+UMASK = os.umask(0o077)
+"""What new files are not allowed. It can only be read by setting it, which is every thread's: so once."""
+os.umask(UMASK)
+
 
 def cache_dir() -> Path:
     """The folder for features, results and weights: GANEVAL_CACHE, else ganeval/ in the user's cache folder.
@@ -60,9 +64,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files private; a result is as readable as any file the user writes.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        os.chmod(temporary, 0o666 & ~UMASK)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 
-@contextmanager
-def true_fp32() -> Iterator[None]:
-    """Products and convolutions in fp32, whatever the caller has set: no autocast, as validation loops are often in,
-    and no TF32, NVIDIA's rounding to 10 bits, which PyTorch takes for convolutions by default. New tensors are float32
-    and on the CPU where nothing else is said.
-    """
+class _Everywhere:
+    """A setting of the whole process, changed while any thread is inside; the last one out undoes it."""
+
+    def __init__(self, change: Callable[[], Callable[[], object]]) -> None:
+        """change: makes the change, and returns what undoes it."""
+        self.change = change
+        self.undo: Callable[[], object]
+        self.inside, self.lock = 0, threading.Lock()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.undo = self.change()
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.undo()
+
+
+def _all_digits() -> Callable[[], object]:
+    mkldnn: Any = torch.backends.mkldnn
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     switches: list[tuple[Any, str, Any]] = [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
     if hasattr(cudnn, "conv"):  # since torch 2.9, which can't read these where the newer ones were used
-        switches = [(matmul, "fp32_precision", "ieee"), (cudnn.conv, "fp32_precision", "ieee")]
-    before = [getattr(place, name) for place, name, _ in switches]
-    for switch in switches:
-        setattr(*switch)
-    try:
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), plain_defaults():
-            yield
-    finally:
-        for (place, name, _), value in zip(switches, before, strict=True):
-            setattr(place, name, value)
+        places: Any = matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv
+        switches = [(place, "fp32_precision", "ieee") for place in places]
+    before = [(place, name, getattr(place, name)) for place, name, _ in switches]
+
+    def put(settings: list[tuple[Any, str, Any]]) -> None:
+        for setting in settings:
+            setattr(*setting)
+
+    put(switches)
+    return partial(put, before)
+
+
+def _float32() -> Callable[[], object]:
+    undo = partial(torch.set_default_dtype, torch.get_default_dtype())
+    torch.set_default_dtype(torch.float32)
+    return undo
+
+
+_ALL_DIGITS, _FLOAT32 = _Everywhere(_all_digits), _Everywhere(_float32)
+
+
+@contextmanager
+def true_fp32() -> Iterator[None]:
+    """Products and convolutions in fp32, whatever the caller has set: no autocast, as validation loops are often in,
+    no TF32, NVIDIA's rounding to 10 bits, which PyTorch takes for convolutions by default, and no bf16 in their place
+    on a CPU. New tensors are float32 and on the CPU where nothing else is said.
+    """
+    with _ALL_DIGITS, torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), plain_defaults():
+        yield
 
 
 @contextmanager
 def plain_defaults() -> Iterator[None]:
     """PyTorch's own default dtype and device."""
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    torch.set_default_dtype(torch.float32)
-    try:
-        # Not where it is so already: each call of a function would pass through it.
-        with nullcontext() if device.type == "cpu" else torch.device("cpu"):
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
+    # The device, which is the thread's own, not where it is so already: each call of a function would pass through it.
+    with _FLOAT32, nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"):
+        yield
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ganeval.images import ImageSet
 from ganeval.metrics.frechet import distance
 from ganeval.settings import Settings
 from ganeval.sides import Side
-from ganeval.types import Extractor
+from ganeval.types import Extractor, Features
 
 AT_MOST, SHARE, AT_LEAST = 100, 1 / 20, 8
 """Images of each set that are taken, as a number and as a share of the set: the check costs a few percent of a run."""
@@ -45,10 +45,15 @@ class PrecisionEffect:
 def precision_effect(
     fake: Side, real: Side | None, net: Extractor | None, settings: Settings
 ) -> PrecisionEffect | None:
-    """Extracts some images of each set in both precisions; None in fp32, or where the samples are features already."""
-    if settings.precision == "fp32" or net is None or not isinstance(fake.data, ImageSet):
+    """Extracts some of the images that were read of each side in both precisions.
+
+    None in fp32, where the samples came as features, and for samples of one image, or all alike to the network.
+    """
+    if settings.precision == "fp32" or net is None:
         return None
-    sets = [_some(side.data, settings.seed) for side in (fake, real) if side and isinstance(side.data, ImageSet)]
+    sets = [_some(side.images, side.features, settings.seed) for side in (fake, real) if side and side.images]
+    if fake.images is None or any(len(images) < 2 for images in sets):
+        return None
     half, full = (
         [
             extract(
@@ -59,18 +64,22 @@ def precision_effect(
         ]
         for precision in (settings.precision, "fp32")
     )  # fmt: skip
-    spread = full[0].double().std(0).square().mean().sqrt()
+    spread = float(full[0].double().std(0).square().mean().sqrt())
+    if not spread:
+        return None
     effect = PrecisionEffect(
         settings.precision,
         len(full[0]),
         len(full[1]) if len(full) > 1 else 0,
-        float((half[0].double() - full[0].double()).square().mean().sqrt() / spread),
+        float((half[0].double() - full[0].double()).square().mean().sqrt()) / spread,
     )
     if len(sets) == 1:
         return effect
     return replace(effect, distance=distance(*half), distance_fp32=distance(*full))
 
 
-def _some(images: ImageSet, seed: int) -> ImageSet:
-    k = min(len(images), max(AT_LEAST, min(AT_MOST, int(SHARE * len(images)))))
-    return images.subset(sorted(np.random.RandomState(seed).permutation(len(images))[:k].tolist()))
+def _some(images: ImageSet, features: Features, seed: int) -> ImageSet:
+    """A few of those that the features are of."""
+    read = range(len(images)) if features.survey is None else sorted(features.survey.indices)
+    k = min(len(read), max(AT_LEAST, min(AT_MOST, int(SHARE * len(read)))))
+    return images.subset([read[i] for i in sorted(np.random.RandomState(seed).permutation(len(read))[:k])])

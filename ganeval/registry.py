@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,9 @@ from importlib.metadata import entry_points
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from ganeval.errors import GanevalError, unknown
+from ganeval.errors import GanevalError, said, unknown
+
+log = logging.getLogger(__name__)
 
 Better = Literal["lower", "higher", "half", "zero"]
 
@@ -49,6 +52,8 @@ class Metric:
     title, title_elsewhere: what people read with the home extractor's verified weights, and with others.
     family: function (fake, real, {name: options}) -> {name: Estimate} that shares the work of several metrics.
     auto: runs when the user names no metric ("home": only on the home extractor's features).
+    share: it lies from 0 to 1, and is drawn there.
+    cost: roughly the CPU seconds at n = 10,000 of Inception's features (docs/performance.md).
     """
 
     name: str
@@ -64,6 +69,8 @@ class Metric:
     title_elsewhere: str | None = None
     family: str | Callable[..., Any] | None = None
     auto: Literal[True, "home"] = True
+    share: bool = False
+    cost: float = 1.0
 
     @property
     def fn(self) -> Callable[..., Any]:
@@ -89,8 +96,10 @@ class Metric:
             if key not in options:
                 raise unknown(f"option of {self.name}", key, options)
             options[key] = _like(options[key], value, f"option {key} of {self.name}")
-        if not 0 <= options.get("seed", 0) < 2**32:
-            raise GanevalError(f"seed={options['seed']} of {self.name}; give a number from 0 to {2**32 - 1}")
+        if missing := [key for key, value in options.items() if value is inspect.Parameter.empty]:
+            raise GanevalError(f"{self.name} has no default for its option {missing[0]}; its author must give it one")
+        if isinstance(seed := options.get("seed"), int) and not 0 <= seed < 2**32:
+            raise GanevalError(f"seed={seed} of {self.name}; give a number from 0 to {2**32 - 1}")
         return options
 
 
@@ -186,9 +195,14 @@ def add(*entries: Metric | ExtractorSpec | Baseline | Command) -> None:
 
 @cache
 def load_plugins() -> None:
-    """Imports the modules of the entry-point group "ganeval.plugins", once."""
+    """Imports the modules of the entry-point group "ganeval.plugins", once; what one of them lacks stops no other."""
     for point in entry_points(group="ganeval.plugins"):
-        point.load()
+        try:
+            point.load()
+        except Exception as error:
+            # A plugin's code may raise anything.
+            package = point.dist.name if point.dist else "?"
+            log.warning("going on without the plugin %s of the package %s: %s", point.name, package, said(error))
 
 
 def get_metric(name: str) -> Metric:
@@ -218,14 +232,14 @@ PAIRS = "ganeval.metrics.pairs:pairs"
 
 add(
     Metric("fid", "ganeval.metrics.frechet:fid", "FID", "lower", "arXiv:1706.08500",
-           moments=True, home="inception", title_elsewhere="FD", family=FRECHET),
+           moments=True, home="inception", title_elsewhere="FD", family=FRECHET, cost=4.0),
     Metric("fid_debiased", "ganeval.metrics.frechet:fid_debiased", "FID, debiased", "lower", "arXiv:1706.08500",
-           moments=True, home="inception", title_elsewhere="FD, debiased", family=FRECHET),
-    Metric("kid", "ganeval.metrics.kernel:kid", "KID", "lower", "arXiv:1801.01401", family=PAIRS),
+           moments=True, home="inception", title_elsewhere="FD, debiased", family=FRECHET, cost=12.0),
+    Metric("kid", "ganeval.metrics.kernel:kid", "KID", "lower", "arXiv:1801.01401", family=PAIRS, cost=8.0),
     Metric("mmd", "ganeval.metrics.kernel:mmd", "MMD (Gaussian)", "lower", "JMLR 13:723 (2012)",
-           family=PAIRS),
+           family=PAIRS, cost=7.0),
     Metric("cmmd", "ganeval.metrics.kernel:cmmd", "CMMD", "lower", "arXiv:2401.09603",
-           home="clip", title_elsewhere="CMMD kernel", auto="home", family=PAIRS),
+           home="clip", title_elsewhere="CMMD kernel", auto="home", family=PAIRS, cost=7.0),
     Metric("inception_score", "ganeval.metrics.class_scores:inception_score", "Inception Score", "higher",
            "arXiv:1606.03498", on="logits", reference=False, home="inception", title_elsewhere="IS (other network)"),
     Metric("mode_score", "ganeval.metrics.class_scores:mode_score", "Mode Score", "higher",
@@ -234,26 +248,26 @@ add(
     Metric("sliced_wasserstein", "ganeval.metrics.transport:sliced_wasserstein", "Sliced Wasserstein", "lower",
            "JMIV 51:22 (2015)"),
     Metric("one_nn_accuracy", "ganeval.metrics.neighbours:one_nn_accuracy", "1-NN accuracy", "half",
-           "arXiv:1806.07755", family=PAIRS),
+           "arXiv:1806.07755", family=PAIRS, share=True, cost=11.0),
     Metric("one_nn_accuracy_real", "ganeval.metrics.neighbours:one_nn_accuracy_real", "1-NN accuracy, real", "half",
-           "arXiv:1806.07755", family=PAIRS),
+           "arXiv:1806.07755", family=PAIRS, share=True, cost=11.0),
     Metric("one_nn_accuracy_fake", "ganeval.metrics.neighbours:one_nn_accuracy_fake", "1-NN accuracy, fake", "half",
-           "arXiv:1806.07755", family=PAIRS),
+           "arXiv:1806.07755", family=PAIRS, share=True, cost=11.0),
     Metric("precision", "ganeval.metrics.neighbours:precision", "Precision", "higher", "arXiv:1904.06991",
-           family=PAIRS),
+           family=PAIRS, share=True, cost=11.0),
     Metric("recall", "ganeval.metrics.neighbours:recall", "Recall", "higher", "arXiv:1904.06991",
-           family=PAIRS),
+           family=PAIRS, share=True, cost=11.0),
     Metric("density", "ganeval.metrics.neighbours:density", "Density", "higher", "arXiv:2002.09797",
-           family=PAIRS),
+           family=PAIRS, cost=11.0),
     Metric("coverage", "ganeval.metrics.neighbours:coverage", "Coverage", "higher", "arXiv:2002.09797",
-           family=PAIRS),
+           family=PAIRS, share=True, cost=11.0),
     Metric("vendi", "ganeval.metrics.diversity:vendi", "Vendi score", "higher", "arXiv:2210.02410", reference=False),
     Metric("mifid", "ganeval.metrics.frechet:mifid", "MiFID", "lower", "arXiv:2106.03062", home="inception",
-           title_elsewhere="MiFD", auto="home", train="instead"),
+           title_elsewhere="MiFD", auto="home", train="instead", cost=5.0),
     Metric("authenticity", "ganeval.metrics.copying:authenticity", "Authenticity", "higher", "arXiv:2102.08921",
-           reference=False, train="needed"),
+           reference=False, train="needed", share=True),
     Metric("ct", "ganeval.metrics.copying:ct", "C_T", "zero", "arXiv:2004.05675", train="needed"),
-    Metric("ndb", "ganeval.metrics.bins:ndb", "NDB/K", "lower", "arXiv:1805.12462"),
+    Metric("ndb", "ganeval.metrics.bins:ndb", "NDB/K", "lower", "arXiv:1805.12462", share=True, cost=5.0),
 )  # fmt: skip
 
 add(

@@ -103,7 +103,6 @@ def score_each(
     if settings.by_class:
         check_labels(fakes, real)
     net, reason = choose_extractor(settings, fakes[0], real)
-    real_images = real
     if real:
         real = extract_side(real, net, settings, "reference")
     learnt = None if train is None else _training_set(train, net, settings)
@@ -115,7 +114,7 @@ def score_each(
         refuse_mixture(fake, learnt)
         seconds = time.perf_counter() - began
         if rank() == 0 or not settings.distributed:
-            effect = precision_effect(images, real_images, net, settings)
+            effect = precision_effect(fake, real, net, settings)
             reports.append(_report(fake, real, learnt, net, reason, device, settings, seconds, effect))
         else:
             _numbers(fake, real, learnt, net.name if net else "features", None, device, settings)

@@ -12,9 +12,15 @@ from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor
 from ganeval.features import extract, full_fingerprint
 from ganeval.images import ImageSet, Source, open_images
+from ganeval.images.digests import digest_of
 from ganeval.reference import holds_images, is_statistics, load_statistics
 from ganeval.settings import Settings
 from ganeval.types import Extractor, Features, Moments
+
+GIVEN = "features"
+"""The source of a side whose features the caller brings."""
+INCEPTION = "inception-2015-12-05/"
+"""How the fingerprints of the default extractor, and of its kin with another resize, begin."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,11 @@ class Side:
 def open_side(source: Source | Features, settings: Settings, *, may_be_statistics: bool = False) -> Side:
     if isinstance(source, Features):
         if settings.n is not None:
-            source = source[torch.tensor(_drawn(len(source), "features", settings.n, settings.seed))]
-        return Side(SetInfo("features", len(source), None), source)
+            source = source[torch.tensor(_drawn(len(source), GIVEN, settings.n, settings.seed))]
+        return Side(SetInfo(GIVEN, len(source), None), source)
     if may_be_statistics and is_statistics(source):
-        moments, sha256 = load_statistics(source)
+        moments = load_statistics(source)
+        sha256 = digest_of(source, cache=settings.cache, paranoid=settings.paranoid)
         if moments.features and settings.n is not None:
             rows = torch.tensor(_drawn(len(moments.features), str(source), settings.n, settings.seed))
             moments = replace(moments, features=moments.features[rows])
@@ -111,16 +118,26 @@ def choose_extractor(settings: Settings, fake: Side, real: Side | None) -> tuple
             name, reason = "inception-pytorch", "the statistics are in pytorch-fid's form"
         elif real is None and fake.extractor:
             name, reason = fake.extractor, "the samples' own"
-        elif real and isinstance(real.data, Features) and not real.data.fingerprint.startswith("inception/"):
-            raise GanevalError(f"the features of {real.info.source} were made by {real.data.fingerprint}; "
-                               "name the extractor that made them, for the samples")  # fmt: skip
         else:
             name, reason = "inception", "the default"
+            for side, other in ((real, "samples"), (fake, "reference")):
+                made_by = side.data.fingerprint if side and isinstance(side.data, Features) else INCEPTION
+                if not made_by.startswith(INCEPTION):
+                    raise GanevalError(f"{_whose(side)} were made by {made_by}; name the extractor that made them, "
+                                       f"for the {other}")  # fmt: skip
     net = as_extractor(name, weights=settings.weights)
+    # Before any image is read, for that may take hours.
+    ours = full_fingerprint(net, settings.precision)
     if real and isinstance(real.data, Features | Moments):
-        # Before any image is read, for that may take hours.
-        _refuse_other(real, "the samples", full_fingerprint(net, settings.precision))
+        _refuse_other(real, "the samples", ours)
+    if isinstance(fake.data, Features):
+        _refuse_other(fake, "the reference", ours)
     return net, reason
+
+
+def _whose(side: Side | None) -> str:
+    """The features of a side, as messages name them."""
+    return f"the features of {side.info.source}" if side and side.info.source != GIVEN else "the features given"
 
 
 def extract_side(side: Side, net: Extractor | None, settings: Settings, label: str, *, by_content: bool = True) -> Side:
@@ -152,7 +169,8 @@ def refuse_mixture(fake: Side, real: Side | None) -> None:
     """Numbers from different extractors, weights, resizes or precisions are never compared."""
     if real is None or isinstance(real.data, ImageSet):
         return
-    _refuse_other(real, fake.info.source, fake.features.fingerprint)
+    source = "the samples" if fake.info.source == GIVEN else fake.info.source
+    _refuse_other(real, source, fake.features.fingerprint)
     width = real.data.mean.shape[0] if isinstance(real.data, Moments) else real.data.pooled.shape[1]
     if width != fake.features.pooled.shape[1]:
         raise GanevalError(
@@ -161,16 +179,17 @@ def refuse_mixture(fake: Side, real: Side | None) -> None:
         )
 
 
-def _refuse_other(real: Side, source: str, ours: str) -> None:
-    theirs = None if isinstance(real.data, ImageSet) else real.data.fingerprint
+def _refuse_other(side: Side, source: str, ours: str) -> None:
+    """Where the features of a side were made otherwise than `ours`, those of `source`."""
+    theirs = None if isinstance(side.data, ImageSet) else side.data.fingerprint
     if theirs is not None and theirs != ours:
         raise GanevalError(
-            f"the features of {real.info.source} were made by {theirs} and those of {source} by {ours}; "
+            f"{_whose(side)} were made by {theirs} and those of {source} by {ours}; "
             "make both with one extractor and one precision"
         )
     precision = ours.rpartition("/")[2]
     if theirs is None and precision in ("bf16", "fp16"):
         raise GanevalError(
-            f"{real.info.source} does not say in which precision its features were made, most likely fp32, and "
+            f"{side.info.source} does not say in which precision its features were made, most likely fp32, and "
             f"{precision} is not compared with it; leave out --precision, or make statistics by `ganeval reference`"
         )

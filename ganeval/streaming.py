@@ -224,13 +224,13 @@ def batch_of(images: Any) -> Tensor:
 
 def _moments_of(reference: str | Path | Features | Moments) -> Moments:
     if isinstance(reference, str | Path):
-        return load_statistics(reference)[0]
+        return load_statistics(reference)
     if isinstance(reference, Features):
-        return replace(moments(reference.pooled), fingerprint=reference.fingerprint)
+        return replace(moments(reference.pooled.cpu()), fingerprint=reference.fingerprint)
     if not isinstance(reference, Moments):
         raise GanevalError(f"reference is a {type(reference).__name__}; give a statistics file, as `ganeval reference` "
                            "makes, or the images to update(images, real=True)")  # fmt: skip
-    return reference
+    return replace(reference, mean=reference.mean.cpu(), cov=reference.cov.cpu())
 
 
 def pixels_of(images: Any) -> Tensor:

@@ -75,6 +75,8 @@ class Program(click.Group):
             _silence(sys.stderr)
             sys.exit(0)
         except OSError as error:
+            if error.strerror is None:
+                raise  # not of the system: a mistake in the code
             _silence(sys.stdout)
             complain("error", f"{error.filename or 'the output'}: {error.strerror}")
             sys.exit(GanevalError.exit_code)
@@ -125,8 +127,8 @@ def complain(kind: str, message: str) -> None:
     say(f"{click.style(kind, fg=colour)}: {message}", err=True)
 
 
-def show_log() -> None:
-    """The library's warnings go where the program's own go."""
+def show_log(*, warnings: bool = True) -> None:
+    """The library's warnings go where the program's own go, or nowhere."""
     logger = logging.getLogger("ganeval")
-    logger.handlers = [_Warnings()]
+    logger.handlers = [_Warnings() if warnings else logging.NullHandler()]
     logger.propagate = False

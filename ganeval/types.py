@@ -110,7 +110,7 @@ class Estimate:
 class Extractor(Protocol):
     """A network that turns images into features. It owns its resize.
 
-    fingerprint names network, weights, resize and version, e.g. "inception/tf1-bilinear299/6726825d".
+    fingerprint names network, weights, resize and version, e.g. "inception-2015-12-05/6726825d/tf1-bilinear299/v1".
     verified: the weights are the published ones, checked by sha256 (or the network has none).
     """
 

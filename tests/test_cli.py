@@ -286,6 +286,9 @@ def test_the_bare_name_prints_its_help_to_stdout() -> None:
 
 def test_quiet(sets: Path) -> None:
     assert run("score", sets / "a", "--ref", sets / "r", *FAST, "-q").stderr == ""
+    # What the library logs is a warning too.
+    no_folder = {"GANEVAL_CACHE": str(Path(__file__))}
+    assert run("score", sets / "a", "--ref", sets / "r", *FAST, "-q", env=no_folder).stderr == ""
 
 
 SLOW_EXTRACTOR = """

@@ -16,6 +16,7 @@ from torch import nn
 import ganeval
 from ganeval.collapse.monitor import CollapseMonitor
 from ganeval.errors import GanevalError
+from ganeval.fp32 import true_fp32
 from ganeval.types import Features
 
 RANDOM = np.random.RandomState(0)
@@ -243,3 +244,80 @@ def test_looks_of_which_only_the_last_counts_need_no_share_of_alpha() -> None:
     with pytest.raises(GanevalError, match="plan 1 to"):
         CollapseMonitor(classified(), looks=1000)
     assert CollapseMonitor(classified(), looks=1000, spend="last").looks == 1000
+
+
+@pytest.fixture
+def quick_products() -> Iterator[None]:
+    """As many training scripts have it: products of float32 in bf16, where the processor has it, or in TF32."""
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.usefixtures("quick_products")
+def test_the_callers_precision_of_products_changes_no_number() -> None:
+    rows = [torch.rand(300, 64, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+    features = [Features(part, None, "net") for part in rows]
+    names = ["fid", "kid", "mmd", "sliced_wasserstein", "precision", "vendi"]
+
+    def found() -> list[float]:
+        network = ganeval.extract(IMAGES, "classifier:digits", cache=False).pooled
+        scores = ganeval.score(*features, metrics=names, cache=False)
+        return [float(network.sum()), *(scores[name].value for name in names)]
+
+    quick = found()
+    assert torch.get_float32_matmul_precision() == "medium"
+    torch.set_float32_matmul_precision("highest")
+    assert quick == found()
+
+
+@pytest.mark.usefixtures("doubles")
+def test_evaluations_in_several_threads_leave_the_callers_settings() -> None:
+    """The first to begin is the first to end, when the other still wants what it set."""
+    first, second = true_fp32(), true_fp32()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.get_default_dtype() == torch.float32
+    second.__exit__(None, None, None)
+    assert torch.get_default_dtype() == torch.float64
+
+
+def test_a_method_of_a_module_has_its_weights_and_its_mode() -> None:
+    """Its source is the same whatever the weights are."""
+    net = Net()
+    before = ganeval.extract(IMAGES, net.forward)
+    assert net.norm.training
+    assert not net.norm.running_mean.any(), "it ran in evaluation mode"
+    net.norm.weight.data *= 5
+    assert ganeval.extract(IMAGES, net.forward).fingerprint != before.fingerprint
+
+
+def test_a_network_that_is_trained_sees_mirrored_images_in_evaluation_mode() -> None:
+    net = Net()
+    ganeval.score(IMAGES, OTHERS, extractor=net, train=OTHERS, mirror=True, metrics=["fid"], cache=False)
+    assert not net.norm.running_mean.any()
+    assert net.norm.training
+
+
+def test_features_of_the_default_network_name_it() -> None:
+    """Of any other the extractor must be named, before a network is looked for."""
+    inception = Features(torch.rand(60, 8), None, "inception-2015-12-05/6726825d/tf1-bilinear299/v1/fp32")
+    other = Features(torch.rand(60, 8), None, "net/v1/fp32")
+    for images, features in ((IMAGES, other), (other, IMAGES)):
+        with pytest.raises(GanevalError, match="the features given were made by net/v1/fp32; name the extractor"):
+            ganeval.score(images, features)
+    with pytest.raises(GanevalError, match=r"^(?!.*name the extractor)"):
+        ganeval.score(IMAGES, inception, weights="no such file")
+    with pytest.raises(GanevalError, match="made by net/v1/fp32 and those of the reference by pixels"):
+        ganeval.score(other, IMAGES, extractor="pixels:2")
+
+
+def test_weights_are_for_networks_by_name() -> None:
+    with pytest.raises(GanevalError, match="brings its own weights"):
+        ganeval.extract(IMAGES, Net(), weights="no such file")
+
+
+def test_public_names_are_listed_where_they_are_looked_for() -> None:
+    assert {"score", "Stream", "__version__"} <= set(dir(ganeval))
+    assert {"fid", "kid"} <= set(dir(ganeval.metrics))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from torch import nn
@@ -66,3 +67,21 @@ def test_bf16_meets_no_statistics_of_another_precision(tmp_path: Path) -> None:
     real = ganeval.extract(REAL, network(), cache=False)
     with pytest.raises(GanevalError, match=r"linear/fp32 and .* linear/bf16"):
         score(real, "bf16")
+
+
+def test_the_effect_is_of_images_that_were_read(tmp_path: Path) -> None:
+    """Of a twentieth drawn from all of them, all may be bad."""
+    for i in range(60):
+        path = tmp_path / f"{i:02}.png"
+        path.write_bytes(b"") if i % 10 else PIL.Image.fromarray(FAKE[i].permute(1, 2, 0).numpy()).save(path)
+    report = ganeval.score(
+        tmp_path, REAL, extractor=network(), metrics=["precision:k=3"], precision="bf16", skip_bad=True, cache=False
+    )
+    assert report.precision_effect.n_fake == 6
+
+
+@pytest.mark.parametrize("samples", [FAKE[:1], FAKE[:1].expand(60, -1, -1, -1).clone()])
+def test_there_may_be_no_effect_to_report(samples: torch.Tensor) -> None:
+    """A single image, or one repeated, has no spread to measure by."""
+    report = ganeval.score(samples, REAL, extractor=network(), precision="bf16", cache=False)
+    assert report.precision_effect is None

@@ -293,6 +293,9 @@ def test_the_headlines_are_the_verdicts_in_words(reports: list[ScoreReport]) -> 
     estimate = reports[0]["fid_debiased"]
     assert half[0].answer.startswith("FD, debiased ")
     assert float(half[0].answer.split()[-1]) == pytest.approx(estimate.value, abs=estimate.std_error)
+    assert half[0].because[0].endswith("; 0 where both sets come from one distribution")
+    plain = replace(reports[0], metrics={"fid": reports[0].metrics["fid"]})
+    assert headlines(plain)[0].because == ["no interval"], "it is biased: above 0 for one distribution"
     trusted = replace(reports[0], warnings=[])
     assert headlines(trusted)[3].answer == "No warnings"
     assert headlines(replace(trusted, collapse=None, skipped={"collapse": "too few"}))[1].because == ["too few"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from ganeval import cache as caches
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
 from ganeval.registry import METRICS
-from tests.plugins import install
+from tests.plugins import PROGRAM, install
 
 RANDOM = np.random.RandomState(0)
 FAKE = RANDOM.randint(0, 200, size=(120, 10, 10, 3), dtype=np.uint8)
@@ -289,6 +291,15 @@ def test_a_metric_and_an_extractor_from_another_package(tmp_path: Path) -> None:
               "--metric", "mean-distance:squared=true", "--format", "csv")  # fmt: skip
     fake, real = (ganeval.extract(f"digits:{split}", "pixels:2").pooled.double().mean(0) for split in ("train", "test"))
     assert float(out.splitlines()[1].split(",")[1]) == pytest.approx(float((fake - real).square().sum()))
+
+
+def test_a_plugin_that_can_not_be_loaded_stops_nothing_else(tmp_path: Path) -> None:
+    run = install(tmp_path, "broken", "import a_package_that_is_not_here")
+    assert "precision" in run("list", "metrics")
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), "list", "metrics"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.count("\n") == 1
+    assert "without the plugin broken of the package broken: No module named 'a_package" in done.stderr
 
 
 def test_the_example_in_the_manual_is_this_one() -> None:

@@ -70,6 +70,11 @@ class Model(nn.Module):
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         """Each player's optimiser, set by the harness, for models that look into it."""
 
+    @classmethod
+    def refuses(cls, data: TrainingSet) -> str:
+        """Why it can't be trained on this data, which is known before anything runs, or nothing."""
+        return ""
+
     def weights(self, player: str) -> list[nn.Parameter]:
         """The parameters that a player's optimiser moves."""
         raise NotImplementedError

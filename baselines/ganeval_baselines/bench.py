@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import joblib
 import torch
 
 from ganeval.errors import GanevalError, unknown
+from ganeval.files import write_result
 from ganeval.leaderboard import records
 from ganeval.registry import BASELINES, get_baseline, load_plugins
 from ganeval_baselines import data as datasets
@@ -190,7 +190,7 @@ def _one(
         record = make(job, places, judge, device)
         write(record, path)
         if record["status"] == "ok" and job.seed == 0 and (folder / "samples.png").exists():
-            shutil.copyfile(folder / "samples.png", path.parent / f"{job.model}.png")
+            write_result(path.parent / f"{job.model}.png", (folder / "samples.png").read_bytes())
     except Exception as error:
         # A row that needs no training, or a record that can't be written: it is missing, and the next bench makes it.
         return name, f"failed: {error}"

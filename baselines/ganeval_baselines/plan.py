@@ -66,7 +66,8 @@ def obstacle(row: Baseline, data: Mixture | Images) -> str:
         return f"{row.name} trains on images, and {data.name} is a 2-D mixture"
     if row.labels and row.kind == "gan" and data.labels_per_image > 1:
         return f"{row.name} wants one label an image, and {data.name} has {data.labels_per_image}"
-    return ""
+    kind: Any = row.fn
+    return kind.refuses(data)
 
 
 def network_of(row: Baseline, data: Mixture | Images) -> str:

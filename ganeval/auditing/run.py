@@ -18,7 +18,7 @@ from ganeval.auditing.report import AuditReport
 from ganeval.auditing.verdicts import Curve
 from ganeval.devices import pick_device
 from ganeval.errors import GanevalError, unknown
-from ganeval.evaluate import Plan, Requests, plan, run
+from ganeval.evaluate import Plan, Requests, plan, requested, run
 from ganeval.images import ImageSet, Source
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
@@ -78,6 +78,7 @@ def audit_with(
     if repeats < MIN_REPEATS:
         raise GanevalError(f"--repeats {repeats}: give {MIN_REPEATS} or more; fewer can't tell a defect from chance")
     names, seed = _wanted(experiments), settings.seed
+    requested(settings.metrics)  # a typo is found before any image is read
     banks, reason, notes = open_banks(reference, train, samples, settings)
     real = banks.features(REAL)
     clusters, to_centre, k = clustered(real, banks.n, seed)

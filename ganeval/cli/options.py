@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ganeval.settings import Settings
-from ganeval.terminal import on_terminal
+from ganeval.terminal import on_terminal, show_log
 
 
 class _Forms(click.Choice):
@@ -49,7 +49,15 @@ GPUS = click.option(
     help="Share the work among N processes, with a card each.",
 )
 SEED = click.IntRange(0, 2**32 - 1)
-QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings.")
+
+
+def _hushed(_context: click.Context, _option: click.Parameter, quiet: bool) -> bool:
+    if quiet:
+        show_log(warnings=False)
+    return quiet
+
+
+QUIET = click.option("-q", "--quiet", is_flag=True, callback=_hushed, help="No progress and no warnings.")
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

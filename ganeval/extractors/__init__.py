@@ -46,14 +46,21 @@ def as_extractor(found: Any, *, weights: str | Path | None = None) -> Extractor:
     """
     if isinstance(found, str):
         return load_extractor(found, weights=Path(weights) if weights else None)
-    return _taken(found, getattr(found, "__qualname__", type(found).__qualname__))
+    name = getattr(found, "__qualname__", type(found).__qualname__)
+    _refuse_weights(name, weights)
+    return _taken(found, name)
 
 
 @contextmanager
 def inference_of(extractor: Extractor) -> Iterator[None]:
     """No gradients, true fp32, and the network in evaluation mode while it is run."""
-    with torch.no_grad(), true_fp32(), evaluating(getattr(extractor, "network", extractor)):
+    with torch.no_grad(), true_fp32(), evaluating(module_of(extractor)):
         yield
+
+
+def module_of(extractor: Extractor) -> object:
+    """The nn.Module that an extractor is, or says that it runs."""
+    return extractor if isinstance(extractor, nn.Module) else getattr(extractor, "module", None)
 
 
 def _loaded(name: str, weights: Path | None) -> Extractor:
@@ -80,7 +87,7 @@ def _imported(module: str, attribute: str, name: str, weights: Path | None) -> E
     if "" not in sys.path:
         sys.path.append("")  # last, so that a file there shadows nothing
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        holder = importlib.import_module(module)
     except (ImportError, SyntaxError) as error:
         if near := difflib.get_close_matches(module, (spec.family for spec in EXTRACTORS.values()), n=1):
             raise unknown("extractor", name, [f"{near[0]}:{attribute}"]) from None
@@ -88,11 +95,16 @@ def _imported(module: str, attribute: str, name: str, weights: Path | None) -> E
             f"no extractor is called {name!r} and the module {module!r} can't be imported ({error}); "
             "see `ganeval list extractors`, or put your module into the current folder or on PYTHONPATH"
         ) from None
-    except AttributeError:
-        raise GanevalError(f"the module {module!r} has no attribute {attribute!r}") from None
+    if not hasattr(holder, attribute):
+        raise GanevalError(f"the module {module!r} has no attribute {attribute!r}")
+    found = getattr(holder, attribute)
+    _refuse_weights(name, weights)
+    return _taken(_instance(found, name) if isinstance(found, type) else found, name)
+
+
+def _refuse_weights(name: str, weights: str | Path | None) -> None:
     if weights is not None:
         raise GanevalError(f"{name} brings its own weights; leave out --weights")
-    return _taken(_instance(found, name) if isinstance(found, type) else found, name)
 
 
 def _taken(found: Any, name: str) -> Extractor:
@@ -114,12 +126,13 @@ class Wrapped:
     """A user's function or module, uint8 (B, 3, H, W) -> (B, D) or ((B, D), (B, C)), as an Extractor.
 
     Its own `fingerprint`, `resize` and `verified` are used where it has them. Without a fingerprint one is made
-    from a module's weights and its own classes' source, or from a function's source: what else these read can't be
-    seen. Without `verified` nobody has said that the weights are published ones.
+    from a module's weights and its own classes' source, or from a function's source and, of a module's method, that
+    module: what else these read can't be seen. Without `verified` nobody has said that the weights are published ones.
     """
 
     def __init__(self, network: Callable[[Tensor], Any], name: str) -> None:
         self.network, self.name = network, name
+        self.module = network if isinstance(network, nn.Module) else _of_method(network)
         self.fingerprint = getattr(network, "fingerprint", None) or f"{name}/{_digest(network)}"
         self.verified = bool(getattr(network, "verified", False))
         self.weights_sha256: str | None = getattr(network, "weights_sha256", None)
@@ -138,16 +151,23 @@ class Wrapped:
         return pooled, logits
 
     def to(self, device: Any) -> Wrapped:
-        if isinstance(self.network, nn.Module):
-            self.network.to(device)
+        if self.module is not None:
+            self.module.to(device)
         return self
+
+
+def _of_method(function: Callable[..., Any]) -> nn.Module | None:
+    """The module that a function is a method of."""
+    of = getattr(function, "__self__", None)
+    return of if isinstance(of, nn.Module) else None
 
 
 def _digest(network: Callable[..., Any]) -> str:
     if isinstance(network, nn.Module):
         return state_digest(network)
     if source := _source(network):
-        return hashlib.sha256(source.encode()).hexdigest()[:16]
+        weights = state_digest(of) if (of := _of_method(network)) else ""
+        return hashlib.sha256((source + weights).encode()).hexdigest()[:16]
     raise GanevalError(f"{network!r} needs a `fingerprint` attribute: it has no source to make one from")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ganeval.extractors import module_of
 from ganeval.types import Extractor
 
 
@@ -13,7 +14,7 @@ class Mirrored:
     """An extractor that sees each image mirrored left to right, as training with random flips shows it."""
 
     def __init__(self, net: Extractor) -> None:
-        self.net = net
+        self.net, self.module = net, module_of(net)
         self.name, self.fingerprint = f"{net.name}, mirrored", f"{net.fingerprint}/mirrored"
         self.verified, self.weights_sha256 = net.verified, net.weights_sha256
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganeval.errors import GanevalError
+from ganeval.errors import GanevalError, said
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -26,8 +26,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise GanevalError(f"there is no weights file {path}") from None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:
         # The unpickler meets arbitrary bytes, and each of these comes from some of them.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GanevalError(f"can't load the weights in {path}: {reason[:120]}; give a plain state dict") from None
+        raise GanevalError(f"can't load the weights in {path}: {said(error)[:120]}; give a plain state dict") from None
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):

@@ -156,11 +156,6 @@ def open_images(
     raise GanevalError(f"{source} does not exist; give a folder, .zip, .npz, .npy, or a data set name")
 
 
-def said(error: Exception) -> str:
-    """What a library said of a file, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def all_rows(reader: Reader) -> tuple[int, ...]:
     """Every row of a reader, in order."""
     return tuple(range(len(reader)))

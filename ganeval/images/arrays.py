@@ -15,8 +15,8 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from ganeval.errors import GanevalError
-from ganeval.images import Image, ImageSet, all_rows, as_labels, said
+from ganeval.errors import GanevalError, said
+from ganeval.images import Image, ImageSet, all_rows, as_labels
 from ganeval.images.decode import converted
 from ganeval.images.digests import Memo
 

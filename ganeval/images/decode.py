@@ -28,8 +28,8 @@ import numpy as np
 import PIL.Image
 import torch
 
-from ganeval.errors import BadImageError
-from ganeval.images import Image, PassingError, said
+from ganeval.errors import BadImageError, said
+from ganeval.images import Image, PassingError
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, NotImplementedError, struct.error, MemoryError)
@@ -70,7 +70,7 @@ def converted(image: PIL.Image.Image) -> Image:
     """As 8-bit RGB. Raises ValueError for one that is not to be had so."""
     treatments = []
     tile = getattr(image, "tile", None)
-    if tile and re.search("RGB[AX]?;16", str(tile[0].args)):
+    if tile and re.search("RGB[AX]?;16", str(tile[0][3])):
         treatments.append("16-bit colour reduced to the high byte")
     image.load()
     mode, form = image.mode, image.format or "?"

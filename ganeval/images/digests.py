@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganeval import cache as caches
-from ganeval.files import cache_dir
+from ganeval.files import cache_dir, sha256_file
 
 Stamp = tuple[int, int, int, int]
 """Of a file: size, time of the last write, time of the last change of any kind (ns), and inode."""
@@ -112,3 +112,10 @@ class Memo:
     def _save(self, lines: dict[str, str]) -> None:
         content = caches.sealed(json.dumps(lines).encode(), FORMAT)
         caches.keep(self._path(), lambda file: file.write(content))
+
+
+def digest_of(path: str | Path, *, cache: bool, paranoid: bool) -> str:
+    """The sha256 of a file that is no image, in hexadecimal, by the rules of `Memo`."""
+    path = Path(os.path.expanduser(path))
+    memo = Memo(path, stamp_of(path), cache, paranoid)
+    return memo.digests([""], [0], lambda _: bytes.fromhex(sha256_file(path)))[0].hex()

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from torch import Tensor
 
-from ganeval.errors import BadImageError, GanevalError
+from ganeval.errors import BadImageError, GanevalError, said
 from ganeval.files import in_place, sha256_file
-from ganeval.images import Image, ImageSet, PassingError, all_rows, as_labels, said
+from ganeval.images import Image, ImageSet, PassingError, all_rows, as_labels
 from ganeval.images.decode import EXTENSIONS, decode, kind_of
 from ganeval.images.digests import UNREADABLE, Memo, Stamp, stamp_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ganeval.datasets import DATASETS
-from ganeval.errors import GanevalError, UnobtainableError, unknown
+from ganeval.errors import GanevalError, UnobtainableError, said, unknown
 from ganeval.files import offline
 from ganeval.images import ImageSet
 from ganeval.images.arrays import from_array
@@ -59,8 +59,7 @@ def fetch(name: str, data_root: str | Path | None) -> None:
             getattr(torchvision.datasets, info.loader)(root, download=True, **_which(name, split))
     except (RuntimeError, OSError, ValueError) as error:
         raise UnobtainableError(
-            f"{name} can't be fetched ({str(error).splitlines()[0]}); download it from {info.url} "
-            f"in torchvision's layout into {root}"
+            f"{name} can't be fetched ({said(error)}); download it from {info.url} in torchvision's layout into {root}"
         ) from None
 
 
@@ -95,7 +94,7 @@ def _torchvision(name: str, split: str, data_root: str | Path | None) -> tuple[n
         data = getattr(torchvision.datasets, str(info.loader))(root, download=False, **_which(name, split))
     except (RuntimeError, OSError, ValueError) as error:
         raise UnobtainableError(
-            f"{name} can't be read from {root} ({str(error).splitlines()[0]}); download it from {info.url} "
+            f"{name} can't be read from {root} ({said(error)}); download it from {info.url} "
             "in torchvision's layout, or say where it lies with --data-root FOLDER or GANEVAL_DATA"
         ) from None
     pixels = np.asarray(data.data)

@@ -12,8 +12,9 @@ import ganeval
 from ganeval.collapse import CollapseReport
 from ganeval.collapse.monitor import CollapseMonitor
 from ganeval.errors import GanevalError
+from ganeval.extractors import as_extractor
 from ganeval.fp32 import evaluating
-from ganeval.types import Features
+from ganeval.types import ExtractorLike, Features
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -36,7 +37,7 @@ class ScoreSamples(Callback):
 
     def __init__(
         self, sample: Callable[[Any, int], Tensor], reference: Any, *, n: int = 1000, every_n_epochs: int = 1,
-        metrics: Sequence[str] = ("fid", "kid", "precision", "recall"), extractor: str = "inception",
+        metrics: Sequence[str] = ("fid", "kid", "precision", "recall"), extractor: ExtractorLike = "inception",
         device: str = "auto", seed: int = 0, looks: int | None = None,
     ):  # fmt: skip
         self.sample, self.reference, self.n, self.every = sample, reference, n, every_n_epochs
@@ -62,6 +63,7 @@ class ScoreSamples(Callback):
         self._looked = state_dict
 
     def _score(self, module: LightningModule, step: int) -> dict[str, float]:
+        self.extractor = as_extractor(self.extractor)  # a name's network is loaded once
         if not isinstance(self.reference, Features):
             self.reference = ganeval.extract(self.reference, self.extractor, device=self.device)
         with torch.no_grad(), evaluating(module):

@@ -64,3 +64,7 @@ def __getattr__(name: str) -> Any:
     if name in ("Array", "matrix", "pair"):
         return getattr(importlib.import_module("ganeval.metrics._inputs"), name)
     raise AttributeError(f"module 'ganeval.metrics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

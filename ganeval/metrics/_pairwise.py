@@ -66,7 +66,7 @@ class Centred:
     """Rows (N, D) and a point c in their midst (D,), from which products lose least.
 
     norms (N,): ||x_i - c||^2; along (N,): (x_i - c).c; lengths (N,): ||x_i||; all float64. The products are in the
-    centre's type: float64 where float32 ones would overflow, vanish, or be taken with fewer digits.
+    centre's type: float64 where float32 ones would overflow or vanish.
     """
 
     rows: Tensor
@@ -81,7 +81,7 @@ class Centred:
         centre = mean(y).to(y.dtype)
         first, second = cls.about(x, centre), cls.about(y, centre)
         in_range = all(1e-20 < float(side.norms.max()) < 1e30 for side in (first, second))
-        if in_range and torch.get_float32_matmul_precision() == "highest":
+        if in_range:
             return first, second
         return cls.about(x, centre.double()), cls.about(y, centre.double())
 

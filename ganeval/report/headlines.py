@@ -50,8 +50,9 @@ def _closeness(report: ScoreReport) -> Headline:
     if report.reference is None:
         because = ["without a reference nothing says how close the samples are to real images"]
         return Headline("How good?", f"{report.title(scored.metric)} {value}", because)
+    # Without an interval a distance is biased upwards, or may be.
     zero = "; 0 where both sets come from one distribution" if scored.metric.better == "lower" else ""
-    because = [f"95% interval {low_high}{zero}" if scored.estimate.interval else f"no interval{zero}"]
+    because = [f"95% interval {low_high}{zero}" if scored.estimate.interval else "no interval"]
     found = {key: report[key].value for key in ("precision", "recall", "one_nn_accuracy") if key in report.metrics}
     if {"precision", "recall"} <= found.keys():
         because.append(

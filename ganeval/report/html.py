@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ganeval.pages import environment, minus
+from ganeval.registry import METRICS
 from ganeval.report import figures
 from ganeval.report.evidence import closest, grid, missing_mode, near_pairs
 from ganeval.report.gallery import Gallery
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from ganeval.pages.axes import Axis
     from ganeval.report import ScoreReport
     from ganeval.sides import SetInfo
-
-SHARES = {"one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision", "recall", "coverage", "ndb",
-          "authenticity"}  # fmt: skip
-"""Metrics that lie in [0, 1], and are drawn there."""
 
 VERDICTS = ("collapse", "memorised")
 """Columns of the table of all sets that stand before the metrics."""
@@ -38,7 +35,7 @@ def page(reports: Sequence[ScoreReport], command: str | None = None) -> str:
     """
     names = short([report.samples.source for report in reports])
     axes = {
-        name: figures.span([report[name] for report in reports if name in report.metrics], name in SHARES)
+        name: figures.span([report[name] for report in reports if name in report.metrics], METRICS[name].share)
         for name in {name: None for report in reports for name in report.metrics}
     }
     header, body = wide(reports)
@@ -87,7 +84,7 @@ def _no_pictures(report: ScoreReport) -> str:
 def _metric(report: ScoreReport, key: str, scored: Scored, across: Axis) -> dict[str, Any]:
     estimate = scored.estimate
     value, error, _ = cells(estimate)
-    bounded = key in SHARES or estimate.interval is not None
+    bounded = scored.metric.share or estimate.interval is not None
     drawable = bounded and across.low <= estimate.value <= across.high
     return {
         "key": key, "title": report.title(scored.metric), "raw": estimate.value, "value": minus(value),

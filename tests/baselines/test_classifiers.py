@@ -123,7 +123,7 @@ def test_every_size_and_colour_has_a_network(name: str, side: int) -> None:
 
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(GanevalError, match="28x28, 32x32 and 36x36, not 8x8"):
-        network("lenet", 8)
+        plan("lenet", load("digits"), 0, 100)
 
 
 @pytest.mark.parametrize("name", EACH)

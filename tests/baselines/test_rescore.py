@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ganeval_baselines import data as datasets
 from ganeval_baselines.bench import Places, Suite, applicable, bench
 from ganeval_baselines.judges import judge_of
 from ganeval_baselines.multi_mnist import MultiMNIST
+from ganeval_baselines.plan import plan
 from ganeval_baselines.sanity import TITLES, sanity_samples
 from ganeval_baselines.train import train
 from PIL import Image
@@ -162,6 +164,14 @@ def test_pairs_are_compared_with_pairs() -> None:
         assert sanity_samples(name, data, 40, 0).content.shape[-2:] == (36, 36)
     assert "cgan" not in applicable(data)
     assert "nsgan" in applicable(data)
+
+
+def test_what_a_model_refuses_is_known_before_anything_runs() -> None:
+    stacked = replace(data_of("digits"), name="stacked", stacked=3)
+    assert "ssgan" not in applicable(stacked)
+    assert "nsgan" in applicable(stacked)
+    with pytest.raises(GanevalError, match="28x28, 32x32 and 36x36, not 8x8"):
+        plan("lenet", data_of("digits"), 0, 100)
 
 
 @pytest.mark.parametrize(

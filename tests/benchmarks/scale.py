@@ -102,7 +102,7 @@ def score(path: Path, n: int, dim: int) -> dict[str, Any]:
     values = {name: [report[name].value, report[name].std_error] for name in METRICS}
     measured = {**used(began), "wall": round(time.perf_counter() - start, 1)}
     cov = torch.from_numpy((SHRUNK * spread(dim).astype(float)) ** 2).diag()
-    exact = distance(Moments(torch.full((dim,), 0.3, dtype=torch.float64), cov), load_statistics(path)[0])
+    exact = distance(Moments(torch.full((dim,), 0.3, dtype=torch.float64), cov), load_statistics(path))
     return {**measured, "exact": exact, "values": values}
 
 

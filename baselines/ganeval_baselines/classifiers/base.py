@@ -42,13 +42,17 @@ class Classifier(Model):
     settings: ClassifierRecipe
     geometry: Tensor
 
+    @classmethod
+    def refuses(cls, data: TrainingSet) -> str:
+        if data.shape[1:] in [(side, side) for side in SIDES]:
+            return ""
+        return (
+            f"the classifiers train on images of 28x28, 32x32 and 36x36, not {'x'.join(map(str, data.shape[1:]))}; "
+            "--image-size 32 resizes a folder's images"
+        )
+
     def __init__(self, data: TrainingSet, settings: ClassifierRecipe) -> None:
         super().__init__(data, settings)
-        if self.shape[1:] not in [(side, side) for side in SIDES]:
-            raise GanevalError(
-                f"the classifiers train on images of 28x28, 32x32 and 36x36, not {'x'.join(map(str, self.shape[1:]))}; "
-                "--image-size 32 resizes a folder's images"
-            )
         # So that a checkpoint says what images it is for.
         self.register_buffer("geometry", torch.tensor([*self.shape, self.classes]))
         self.build()

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, softplus
 
 from ganeval.errors import GanevalError
 from ganeval_baselines.base import GAN, GANRecipe, Terms
-from ganeval_baselines.data import Batch, Images
+from ganeval_baselines.data import Batch, Images, TrainingSet
 from ganeval_baselines.losses import matching
 from ganeval_baselines.nets import Discriminator
 
@@ -40,10 +40,15 @@ class SSGAN(GAN):
     some: Tensor
     their_labels: Tensor
 
+    @classmethod
+    def refuses(cls, data: TrainingSet) -> str:
+        if isinstance(data, Images) and data.labels is not None and data.stacked == 1:
+            return ""
+        return f"ssgan picks labelled images of each class, and {data.name} has none to pick"
+
     def __init__(self, data: Images, settings: SSGANRecipe) -> None:
         super().__init__(data, settings)
-        if data.labels is None or data.stacked > 1:
-            raise GanevalError(f"ssgan picks labelled images of each class, and {data.name} has none to pick")
+        assert data.labels is not None
         each = settings.labelled // self.classes
         chosen = torch.cat([torch.nonzero(data.labels == k)[:each, 0] for k in range(self.classes)])
         if not each or len(chosen) != each * self.classes:
