@@ -208,3 +208,23 @@ def test_the_population_of_the_coverage_study_has_its_distance() -> None:
     population = Population(6, 1.0)
     fake, real = population.draw(400_000, 400_000, "gauss", torch.Generator().manual_seed(0))
     assert float(fid(fake, real)) == pytest.approx(population.distance(), abs=0.01)
+
+
+@pytest.mark.parametrize("distinct", [20, 100])
+def test_a_collapsed_generators_repeated_images_are_measured_to_the_digit(distinct: int) -> None:
+    """The rounding of float32 products would be variance in the directions that they leave empty."""
+    random = np.random.RandomState(0)
+    fake = random.randn(distinct, 128)[random.randint(0, distinct, 1500)].astype(np.float32)
+    real = random.randn(1500, 128).astype(np.float32)
+    for one, two in ((fake, real), (real, fake)):
+        assert fid(one, two).value == pytest.approx(fid(one.astype(float), two.astype(float)).value, rel=1e-7)
+
+
+def test_the_error_does_not_hang_on_the_order_of_the_images() -> None:
+    """Of many images some show the variance; at equal steps they would be of one class where classes take turns."""
+    random = np.random.RandomState(0)
+    fake, real = 0.3 * random.randn(8192, 8), 0.5 * random.randn(6000, 8)
+    fake[:, 0] += 3 * (np.arange(8192) % 2)
+    shuffled = fake[random.permutation(8192)]
+    errors = [fid_debiased(rows, real).std_error for rows in (fake, shuffled)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.05)

@@ -18,9 +18,33 @@ SVD_LIMIT = 1024
 """Up to this size singular values are affordable; they lose no digits to a Gram matrix's square."""
 
 
+THIN = 1e-7
+"""A variance below this share of the largest would show the rounding of float32 products, whose root the distance takes.
+"""
+
+
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
     return Running.of(rows).moments()
+
+
+def factored(rows: Tensor) -> tuple[Moments, Tensor | None]:
+    """Moments, and Cholesky's factor of the covariance, None where it is singular.
+
+    The rounding of float32 products is variance in directions that have none, as images repeated by a collapsed
+    generator leave many: where the factor shows such, products are taken in float64.
+    """
+    data = moments(rows)
+    factor, failed = cholesky_ex(data.cov)
+    if rows.dtype == torch.float32 and (failed or _thin(factor, data.cov)):
+        data = Running.of(rows, torch.float64).moments()
+        factor, failed = cholesky_ex(data.cov)
+    return data, None if failed else factor
+
+
+def _thin(factor: Tensor, cov: Tensor) -> bool:
+    """Whether what a feature varies beside those before it, the factor's squared diagonal, is next to nothing."""
+    return bool(factor.diagonal().min() ** 2 <= THIN * cov.diagonal().max())
 
 
 def mean(rows: Tensor) -> Tensor:
@@ -28,16 +52,16 @@ def mean(rows: Tensor) -> Tensor:
     return torch.stack([block.double().sum(0) for block in rows.split(ROWS)]).sum(0) / len(rows)
 
 
-def scatter(rows: Tensor, mean: Tensor | None = None) -> Tensor:
-    """sum (x - mean)(x - mean)', float64 (D, D); without a mean, sum x x'.
+def scatter(rows: Tensor, mean: Tensor | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """sum (x - mean)(x - mean)', float64 (D, D); without a mean, sum x x'. dtype: of the products, else the rows'.
 
     Rows are centred in float64. Of float32 rows the products of ROWS at a time are then taken in float32, which costs
     half, and summed in float64: their rounding is independent from block to block, and moves FID by a few 1e-9 of
-    itself. Only the triangle from the diagonal down is multiplied out.
+    itself (but see `factored`). Only the triangle from the diagonal down is multiplied out.
     """
     total = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
     for block in rows.split(ROWS):
-        centred = block if mean is None else (block.double() - mean).to(rows.dtype)
+        centred = (block if mean is None else block.double() - mean).to(dtype or rows.dtype)
         for i in range(0, len(total), COLUMNS):
             total[i:, i : i + COLUMNS] += centred[:, i:].T @ centred[:, i : i + COLUMNS]
     for i in range(0, len(total), COLUMNS):
@@ -54,10 +78,10 @@ class Running:
     scatter: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor) -> Running:
-        """Of float32 rows as `moments`; give float64 where the way rows are cut into batches shall move no digit."""
+    def of(cls, rows: Tensor, dtype: torch.dtype | None = None) -> Running:
+        """As `scatter`; give float64 rows where the way rows are cut into batches shall move no digit."""
         middle = mean(rows)
-        return cls(len(rows), middle, scatter(rows, middle))
+        return cls(len(rows), middle, scatter(rows, middle, dtype))
 
     def __add__(self, other: Running) -> Running:
         """Both sets as one (Chan, Golub and LeVeque, 1979): nothing cancels, however far the means are from 0."""
@@ -70,21 +94,21 @@ class Running:
 
 
 def root(data: Tensor | Moments) -> Tensor:
-    """A matrix R (K, D) with R'R the covariance, of as few rows as there are: the centred rows where N < D."""
-    if isinstance(data, Tensor):
-        if len(data) < data.shape[1]:
-            rows = data.double()
-            return (rows - rows.mean(0)) / (len(rows) - 1) ** 0.5
-        data = moments(data)
-    return cov_root(data.cov)
+    """A matrix R (K, D) with R'R the covariance, of as few rows as there are: the centred rows where N < D.
 
-
-def cov_root(cov: Tensor) -> Tensor:
-    """A matrix R (D, D) with R'R = cov: Cholesky's, or from the eigenvectors where cov is singular."""
-    factor, failed = cholesky_ex(cov)
-    if not failed:
-        return factor.T
-    values, vectors = eigh(cov)
+    Else Cholesky's, or from the eigenvectors where the covariance is singular.
+    """
+    if isinstance(data, Moments):
+        factor, failed = cholesky_ex(data.cov)
+        found = None if failed else factor
+    elif len(data) < data.shape[1]:
+        rows = data.double()
+        return (rows - rows.mean(0)) / (len(rows) - 1) ** 0.5
+    else:
+        data, found = factored(data)
+    if found is not None:
+        return found.T
+    values, vectors = eigh(data.cov)
     # Negative eigenvalues of a covariance are rounding; their true value is zero.
     return values.clamp(min=0).sqrt()[:, None] * vectors.T
 
