@@ -92,6 +92,8 @@ def _parsed(requests: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> Iterab
         return
     if isinstance(requests, str):
         requests = [requests]
+    if not isinstance(requests, Iterable):
+        raise GanevalError(f"metrics are named by texts, such as ['fid', 'kid'], got {requests!r}")
     for request in requests:
         if not isinstance(request, str):
             raise GanevalError(f"a metric is named by text, such as 'fid', got {request!r}; a function of your own "

@@ -109,7 +109,7 @@ def _like(default: Any, value: Any, what: str) -> Any:
         try:
             if isinstance(default, bool):
                 return {"true": True, "false": False}[value.lower()]
-            return int(value) if isinstance(default, int) else float(value)
+            value = int(value) if isinstance(default, int) else float(value)
         except (ValueError, KeyError):
             kinds: dict[type, str] = {bool: "true or false", int: "a whole number"}
             kind = kinds.get(type(default), "a number")

@@ -20,6 +20,7 @@ from ganeval.extractors import as_extractor, inference_of
 from ganeval.features import full_fingerprint
 from ganeval.metrics._inputs import Array, matrix
 from ganeval.metrics._moments import ROWS, Running, moments
+from ganeval.metrics.class_scores import ratio
 from ganeval.metrics.frechet import distance
 from ganeval.reference import load_statistics
 from ganeval.types import Estimate, ExtractorLike, Features, Moments
@@ -260,10 +261,11 @@ def _mode_score(fake: Running, real: Running) -> Estimate:
     """exp(E KL(p(y|x) || p(y)) - KL(p(y) || p*(y))), as `ganeval.metrics.mode_score`."""
     p, q = fake.mean[1:], real.mean[1:]
     log_value = fake.mean[0] - torch.xlogy(p, p).sum() - (torch.xlogy(p, p) - torch.xlogy(p, q)).sum()
-    fake_error = _std_error(fake, -_log(p) - _log(p / q))
-    real_error = _std_error(real, p / q, entropy=0.0)
+    fake_error = _std_error(fake, -_log(p) - _log(ratio(p, q)))
+    real_error = _std_error(real, ratio(p, q), entropy=0.0)
     value = float(log_value.exp())
-    return Estimate(value, value * math.hypot(fake_error, real_error), None, fake.n, real.n, {"form": "paper"})
+    error = value * math.hypot(fake_error, real_error)
+    return Estimate(value, error if math.isfinite(error) else None, None, fake.n, real.n, {"form": "paper"})
 
 
 def _std_error(classes: Running, of_classes: Tensor, entropy: float = 1.0) -> float:

@@ -162,11 +162,31 @@ def test_the_sliced_potentials_are_dual_feasible_along_a_line(n: int, m: int) ->
 @pytest.mark.parametrize("name", sorted({*INFLUENCES, *NEIGHBOURS} - {"kid"}))
 def test_the_compared_value_is_the_metrics(name: str) -> None:
     """kid alone is another: the unbiased one from all pairs."""
-    a, b, real = (features(rows(n, seed)) for n, seed in ((60, 0), (60, 1), (80, 2)))
+    m = 60 if METRICS[name].better == "half" else 80
+    a, b, real = (features(rows(n, seed)) for n, seed in ((60, 0), (60, 1), (m, 2)))
     report = ganeval.compare(a, b, real, metrics=[name])
     metric = METRICS[name]
     given = [getattr(a, metric.on), *([getattr(real, metric.on)] if metric.reference else [])]
     assert report[name].a == pytest.approx(metric.fn(*given, **metric.options({})).value, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(250, 1000), (1000, 250)])
+def test_one_nn_accuracy_is_best_at_a_half_whatever_the_numbers_of_images(n: int, m: int) -> None:
+    """Of 5 times as many real images as fakes, perfect fakes have a real neighbour in 5 of 6 cases."""
+    a, b, real = (rows(size, seed, 8) for size, seed in ((n, 0), (n, 1), (m, 2)))
+    b[:, :4] += 1.3
+    names = ["one_nn_accuracy", "one_nn_accuracy_real", "one_nn_accuracy_fake", "precision"]
+    report = ganeval.compare(features(a), features(b), features(real), metrics=names)
+    assert [report.metrics[name].better for name in names[:3]] == ["A"] * 3
+    assert report["one_nn_accuracy_fake"].a == pytest.approx(0.5, abs=0.07)
+    assert (report["one_nn_accuracy"].n_a, report["precision"].n_a) == (250, n)
+    assert any("so taken of a random 250 of each" in text for text in report.warnings)
+
+
+def test_a_set_in_another_order_is_the_same_set() -> None:
+    a, real = rows(60, 0), rows(80, 2)
+    with pytest.raises(GanevalError, match="the same images"):
+        ganeval.compare(features(a), features(a.flip(0)), features(real), metrics=["kid"])
 
 
 # The test

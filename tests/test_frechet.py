@@ -216,8 +216,8 @@ def test_a_collapsed_generators_repeated_images_are_measured_to_the_digit(distin
     random = np.random.RandomState(0)
     fake = random.randn(distinct, 128)[random.randint(0, distinct, 1500)].astype(np.float32)
     real = random.randn(1500, 128).astype(np.float32)
-    for one, two in ((fake, real), (real, fake)):
-        assert fid(one, two).value == pytest.approx(fid(one.astype(float), two.astype(float)).value, rel=1e-7)
+    for x, y in ((fake, real), (real, fake)):
+        assert fid(x, y).value == pytest.approx(fid(x.astype(float), y.astype(float)).value, rel=1e-7)
 
 
 def test_the_error_does_not_hang_on_the_order_of_the_images() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet, Source
 from ganeval.metrics._inputs import matrix, pair
 from ganeval.multiple import holm
-from ganeval.registry import METRICS
+from ganeval.registry import METRICS, Metric
 from ganeval.report import ExtractorInfo
 from ganeval.scoring import environment
 from ganeval.settings import Precision, Settings
@@ -131,16 +132,14 @@ def compare_sets(
         net.verified if net else False, settings.precision, reason,
     )  # fmt: skip
     todo = plan(settings.metrics, x if y.logits is not None else y, data, info.name, settings.seed)
-    found, failed, cut = _differences(todo, x, y, data, for_metrics(device), settings.seed, paired)
+    found, failed = _differences(todo, x, y, data, for_metrics(device), settings.seed, paired)
     adjusted = holm([d.p_value for d in found.values()])
     compared = {
         name: Compared(METRICS[name], info.title(METRICS[name]), d, p, todo.wanted[name],
                        nearer(d.a, d.b, METRICS[name].better) if p <= alpha else "")
         for (name, d), p in zip(found.items(), adjusted, strict=True)
     }  # fmt: skip
-    if cut:
-        notes.append(f"unequal n: {len(x)} in A and {len(y)} in B; {', '.join(info.title(METRICS[m]) for m in cut)} "
-                     f"depend on n and took a random {min(len(x), len(y))} of each")  # fmt: skip
+    notes += _taken(found, todo, x, y, data, info.title)
     return ComparisonReport(
         one.info, two.info, real.info, info, compared,
         {name: NO_INFLUENCE.get(name, why) for name, why in {**todo.skipped, **failed}.items()},
@@ -173,7 +172,7 @@ def _check(a: Side, b: Side, real: Side) -> None:
         raise GanevalError(f"{', '.join(map(str, sizes))} images are too few to compare; "
                            f"{MIN_IMAGES} are needed, 1,000 tell good models apart")  # fmt: skip
     same = a.info.sha256 == b.info.sha256 if a.info.sha256 and b.info.sha256 else False
-    if same or torch.equal(a.features.pooled, b.features.pooled):
+    if same or _rows(a.features) == _rows(b.features):
         raise GanevalError("A and B are the same images: every difference is exactly 0; give two sets")
 
 
@@ -188,16 +187,20 @@ def _warnings(a: Side, b: Side, real: Side) -> Iterator[str]:
         yield from unlike(a.features.survey, b.features.survey, ("the images of A", "those of B"))
 
 
+def _rows(features: Features) -> list[bytes]:
+    """What the features are, in whichever order."""
+    return sorted(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in features.pooled.cpu().numpy())
+
+
 def _differences(
     todo: Plan, a: Features, b: Features, real: Features | Moments, device: Any, seed: int, paired: bool
-) -> tuple[dict[str, Difference], dict[str, str], list[str]]:
-    """The differences, why others are missing, and which metrics took a part of the larger set."""
-    any_n = {name for name, options in todo.wanted.items() if name in ANY_N or options.get("unbiased")}
-    n = min(len(a), len(b))
+) -> tuple[dict[str, Difference], dict[str, str]]:
+    """The differences, and why others are missing."""
     sides: list[dict[str, Influence]] = []
     failed: dict[str, str] = {}
     for side in (a, b):
-        influences, reasons = _influences(todo.wanted, any_n, side, _some(side, n, seed), real, device)
+        sizes = {name: _sizes(name, todo.wanted[name], side, min(len(a), len(b)), real) for name in todo.wanted}
+        influences, reasons = _influences(todo.wanted, sizes, side, real, device, seed)
         sides.append(influences)
         failed = reasons | failed
         if failed and todo.explicit:
@@ -211,7 +214,39 @@ def _differences(
     }
     if not found:
         raise GanevalError(f"nothing to compare: {'; '.join(f'{m}: {why}' for m, why in failed.items())}")
-    return found, failed, [] if len(a) == len(b) else [name for name in found if name not in any_n]
+    return found, failed
+
+
+def _sizes(
+    name: str, options: Mapping[str, Any], side: Features, n: int, real: Features | Moments
+) -> tuple[int, int | None]:
+    """How many of a side's images a metric takes, and how many real ones; n: of the smaller side."""
+    m = len(real) if isinstance(real, Features) else None
+    if _at_any_n(name, options):
+        return len(side), m
+    if METRICS[name].better == "half" and m is not None:
+        return min(n, m), min(n, m)  # best at 0.5 only where there are as many real images as fakes
+    return n, m
+
+
+def _at_any_n(name: str, options: Mapping[str, Any]) -> bool:
+    return name in ANY_N or bool(options.get("unbiased"))
+
+
+def _taken(
+    found: Mapping[str, Difference], todo: Plan, a: Features, b: Features, real: Features | Moments,
+    title: Callable[[Metric], str],
+) -> Iterator[str]:  # fmt: skip
+    """What the report says of metrics that took a part of a set."""
+    unequal = [title(METRICS[m]) for m in found if len(a) != len(b) and not _at_any_n(m, todo.wanted[m])]
+    if unequal:
+        yield (f"unequal n: {len(a)} in A and {len(b)} in B; {', '.join(unequal)} depend on n and took a random "
+               f"{min(len(a), len(b))} of each")  # fmt: skip
+    half = [m for m in found if METRICS[m].better == "half"]
+    n = min(len(a), len(b))
+    if half and isinstance(real, Features) and len(real) != n:
+        yield (f"{', '.join(title(METRICS[m]) for m in half)}: best at 0.5 only for as many real images as fakes, so "
+               f"taken of a random {min(n, len(real))} of each")  # fmt: skip
 
 
 def _some(features: Features, n: int, seed: int) -> Features:
@@ -222,18 +257,18 @@ def _some(features: Features, n: int, seed: int) -> Features:
 
 
 def _influences(
-    wanted: Mapping[str, Mapping[str, Any]], any_n: set[str], whole: Features, part: Features,
-    real: Features | Moments, device: Any,
+    wanted: Mapping[str, Mapping[str, Any]], sizes: Mapping[str, tuple[int, int | None]], fake: Features,
+    real: Features | Moments, device: Any, seed: int,
 ) -> tuple[dict[str, Influence], dict[str, str]]:  # fmt: skip
-    """Of one side: those of any_n from all of its images, the others from the part; and why some can't be had."""
+    """Of one side, with as many images as `sizes` says; and why some can't be had."""
     batches: dict[Any, list[str]] = {}
     for name in wanted:
-        all_of_it = name in any_n and part is not whole
-        batches.setdefault((FAMILIES.get(name, name), all_of_it), []).append(name)
+        batches.setdefault((FAMILIES.get(name, name), *sizes[name]), []).append(name)
     found: dict[str, Influence] = {}
     failed: dict[str, str] = {}
-    for (_, all_of_it), names in batches.items():
-        results, reasons = tried(_compute, names, wanted, whole if all_of_it else part, real, device)
+    for (_, n, m), names in batches.items():
+        others = _some(real, m, seed) if isinstance(real, Features) else real
+        results, reasons = tried(_compute, names, wanted, _some(fake, n, seed), others, device)
         found |= results
         failed |= reasons
     return found, failed

@@ -22,7 +22,7 @@ from ganeval.metrics._pairwise import Centred, one_pass
 from ganeval.metrics.class_scores import parts
 from ganeval.metrics.diversity import vendi as vendi_score
 from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, debiased
-from ganeval.metrics.kernel import cmmd_kernel, gaussian, polynomial, squared_bandwidth
+from ganeval.metrics.kernel import cmmd_kernel, gaussian, kid_kernel, squared_bandwidth
 from ganeval.types import Moments
 
 GROUPS = 25
@@ -97,8 +97,7 @@ def kernels(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]])
 
 def _kernel(name: str, x: Centred, y: Centred, options: Mapping[str, Any]) -> Kernel:
     if name == "kid":
-        gamma = 1 / x.rows.shape[1] if options["gamma"] is None else options["gamma"]
-        return polynomial(options["degree"], gamma, options["coef"])
+        return kid_kernel(x, options["degree"], options["gamma"], options["coef"])
     if name == "cmmd":
         return cmmd_kernel(x, y, options["sigma"])
     if options["bandwidth"] == "median":

@@ -72,7 +72,7 @@ class Balls:
 
     around (P,): the balls that hold a point, exactly; reached (B,): the points that a ball holds. half_around
     (P, SPLITS), half_reached (B, SPLITS): the same with the points and balls of one half only, where a distance within
-    TIE of a radius counts as equal to it.
+    TIE of a radius counts as equal to it. empty: the share of balls whose radius can't be told from 0.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Balls:
         radii = near.squares[:, k - 1]
         # The radius is off by up to its slack, a distance like it by as much again, and these sums by their rounding.
         self.low, self.high = radii - 2.1 * near.slack(radii), radii + 2.1 * near.slack(radii)
+        self.empty = float((radii <= near.slack(radii)).double().mean())
         self.exact = torch.full_like(near.of.norms, math.nan)
         half_radii = nearest_in_half(near.squares, near.index, k, ball_halves, ball_halves)
         self.half_radii = half_radii + near.slack(half_radii) * (-TIE if strict else TIE)

@@ -25,7 +25,7 @@ def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
         tensor = torch.as_tensor(rows).detach()
     except (TypeError, ValueError, RuntimeError):
         raise GanevalError(f"{name} must be features of shape (N, D), got {type(rows).__name__}") from None
-    if tensor.ndim != 2:
+    if tensor.ndim != 2 or not tensor.shape[1]:
         raise GanevalError(f"{name} must be features of shape (N, D), got {tuple(tensor.shape)}")
     if len(tensor) < at_least:
         raise GanevalError(f"{name} has {len(tensor)} row(s); this metric needs at least {at_least} images")

@@ -134,7 +134,7 @@ def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> T
         rows = rows[torch.from_numpy(np.random.RandomState(0).permutation(len(rows))[:INFLUENCES]).to(rows.device)]
     for block in rows.split(ROWS):
         c = block.double() - mean
-        mapped = c.to(rows.dtype) @ half_map
-        parts.append(c @ (2 * shift) + c.norm(dim=1).square() - mapped.norm(dim=1).double().square())
+        mapped = (c.to(rows.dtype) @ half_map).double()
+        parts.append(c @ (2 * shift) + c.norm(dim=1).square() - mapped.norm(dim=1).square())
     values = torch.cat(parts)
     return values - values.mean()

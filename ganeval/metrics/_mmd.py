@@ -16,6 +16,8 @@ Kernel = Callable[[Centred, slice, Centred, slice, Tensor], Tensor]
 """(x, rows, y, columns, their products) -> k(x[rows], y[columns]), float64."""
 FREEDOM = 30
 """Degrees of freedom of the estimated variance under which no interval is given."""
+DIGITS = 1e-14
+"""Share of the second order that a kernel would have about 0: one that varies less than its rounding shows none."""
 TRACE = 4
 """Found by coverage at 32 and 64 features: without it intervals of small distances are too short."""
 
@@ -84,8 +86,11 @@ class Sums:
         near = math.sqrt(second)
         bias = min(bias, TRACE * near)
         slope = max(0.0, rows - 2 * second + (near * 2 * second / bias if bias > 0 else 0.0))
-        slope = slope / (max(value, 0.0) + near) if slope else 0.0
-        return Error(second, slope, 2 * rows**2 / noise if noise else math.inf, value)
+        slope = slope / (max(value, 0.0) + near) if value > 0 or near else 0.0
+        square_x, square_y, square_xy = self.squares
+        uncentred = 2 * square_x / (n * (n - 1)) ** 2 + 2 * square_y / (m * (m - 1)) ** 2 + 4 * square_xy / (n * m) ** 2
+        lost = second <= DIGITS * uncentred
+        return Error(second, slope, 0.0 if lost else 2 * rows**2 / noise if noise else math.inf, value)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ class Error:
     """The variance of the unbiased estimate, where the true squared distance is t: second + slope t.
 
     second: the variance for equal distributions. slope: of the first order, 4 var(witness) / n, which vanishes with t.
-    freedom: degrees of freedom of the estimated first order, from the kurtosis of the images' influences.
+    freedom: degrees of freedom of the estimated first order, from the kurtosis of the images' influences; 0 where
+    rounding hides them.
     """
 
     second: float

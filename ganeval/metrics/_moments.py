@@ -19,13 +19,15 @@ SVD_LIMIT = 1024
 
 
 THIN = 1e-7
-"""A variance below this share of the largest would show the rounding of float32 products, whose root the distance takes.
-"""
+"""A variance below this share of the largest shows the rounding of float32 products, whose root the distance takes."""
 
 
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
-    return Running.of(rows).moments()
+    found = Running.of(rows).moments()
+    in_range = 1e-25 < float(found.cov.diagonal().max()) < 1e30
+    # Beyond, products of float32 overflow or vanish.
+    return found if in_range or rows.dtype == torch.float64 else Running.of(rows, torch.float64).moments()
 
 
 def factored(rows: Tensor) -> tuple[Moments, Tensor | None]:

@@ -58,6 +58,7 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 def unit(rows: Tensor) -> Tensor:
     """Each row scaled to length 1, float64."""
     rows = rows.double()
+    rows = rows / rows.abs().amax(1, keepdim=True)  # the squares of float64 overflow and vanish, too
     return rows / rows.norm(dim=1, keepdim=True)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.special import ndtri, rel_entr
 
 from ganeval.errors import GanevalError
 from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._kmeans import kmeans
+from ganeval.metrics._moments import ROWS, mean
 from ganeval.types import Estimate
 
 
@@ -22,7 +24,11 @@ def ndb(fake: Array, real: Array, *, bins: int = 100, alpha: float = 0.05, seed:
     The bins are fitted to the real images that are then counted, as in the paper; this favours the real side a little.
     No standard error: the bins' tests depend on each other. Raises GanevalError for under 20 real images, or bins < 2.
     """
-    x, y = (rows.cpu().numpy() for rows in pair(fake, real))
+    fakes, reals = pair(fake, real)
+    # About their mean, for scikit-learn's distances lose digits far from 0.
+    middle = mean(reals)
+    x, y = (torch.cat([(block - middle).to(rows.dtype) for block in rows.split(ROWS)]).cpu().numpy()
+            for rows in (fakes, reals))  # fmt: skip
     if not 0 < alpha < 1:
         raise GanevalError(f"alpha={alpha} of ndb; give a probability, such as 0.05")
     if bins < 2 or len(y) < 20:
@@ -30,7 +36,7 @@ def ndb(fake: Array, real: Array, *, bins: int = 100, alpha: float = 0.05, seed:
     used = min(bins, len(y) // 10)
     means = kmeans(y, used, n_init=1, seed=seed)
     q = np.bincount(means.labels_, minlength=used) / len(y)
-    p = np.bincount(means.predict(x.astype(y.dtype)), minlength=used) / len(x)
+    p = np.bincount(means.predict(x), minlength=used) / len(x)
     different = int(differs(p, len(x), q, len(y), alpha).sum())
     divergence = float(rel_entr([p, q], (p + q) / 2).sum() / 2)
     details = {"different_bins": different, "bins": used, "js_divergence": divergence,

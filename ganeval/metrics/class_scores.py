@@ -16,6 +16,9 @@ from ganeval.types import Estimate
 
 PER_CLASS = 10
 """Images per class of either set from which the interval of `mode_score` was found to hold (docs/calibration.md)."""
+NEVER = "a class has probability 0 in one of the sets alone: a single image of it would change everything"
+LEAST = 2
+"""Images in each part of an Inception Score that has an interval: of one image the score is 1, whatever it is."""
 
 
 def inception_score(logits: Array, *, splits: int = 10, shuffle: bool = True, seed: int = 0) -> Estimate:
@@ -43,6 +46,9 @@ def inception_score(logits: Array, *, splits: int = 10, shuffle: bool = True, se
     if splits == 1:
         details["no_interval"] = "one split: its error leaves out how the classes' shares scatter; give splits=10"
         return Estimate(value, math.sqrt(variance) if n > 1 else None, None, n_fake=n, details=details)
+    if n < LEAST * splits:
+        details["no_interval"] = f"{n} images in {splits} parts: give {LEAST * splits} or more"
+        return Estimate(value, None, None, n_fake=n, details=details)
     std_error = float(values.std()) / math.sqrt(splits)
     reach = student(splits - 1) * std_error
     return Estimate(value, std_error, (value - reach, value + reach), n_fake=n, details=details)
@@ -86,24 +92,33 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
     if form == "paper":
         log_value = _kl(p, fake_marginal).mean() - _kl(fake_marginal, real_marginal)
         # Influence on E KL(p||p_g): KL_i; on -KL(p_g||p*): minus the log ratio, and the share under p*.
-        fake_influence = _kl(p, fake_marginal) - torch.xlogy(p, fake_marginal / real_marginal).sum(1)
-        real_influence = (real * (fake_marginal / real_marginal)).sum(1)
+        over = ratio(fake_marginal, real_marginal)
+        fake_influence = _kl(p, fake_marginal) - torch.xlogy(p, over).sum(1)
+        real_influence = (real * over).sum(1)
     elif form == "che":
         log_value = _kl(p, real_marginal).mean() - _kl(real_marginal, fake_marginal)
-        fake_influence = _kl(p, real_marginal) + (p * (real_marginal / fake_marginal)).sum(1)
-        log_ratio = (real_marginal / fake_marginal).log()
-        real_influence = -(real * (fake_marginal / real_marginal)).sum(1) - (real * log_ratio).sum(1)
+        over, under = ratio(fake_marginal, real_marginal), ratio(real_marginal, fake_marginal)
+        fake_influence = _kl(p, real_marginal) + (p * under).sum(1)
+        real_influence = -(real * over).sum(1) - torch.xlogy(real, under).sum(1)
     else:
         raise GanevalError(f"form={form!r} of mode_score; give 'paper' or 'che'")
     value = float(log_value.exp())
     variance = float(fake_influence.var() / len(p) + real_influence.var() / len(real))
     details: dict[str, Any] = {"form": form, "inception_score_one_split": _one_score(x.double())[0]}
     std_error, fewest, needed = value * math.sqrt(variance), min(len(p), len(real)), PER_CLASS * p.shape[1]
+    if not math.isfinite(std_error):
+        details["no_interval"] = NEVER
+        return Estimate(value, None, None, len(p), len(real), details)
     if fewest < needed:
         details["no_interval"] = f"{fewest} images for {p.shape[1]} classes, where {needed} are needed"
     return Estimate(
         value, std_error, normal(value, std_error) if fewest >= needed else None, len(p), len(real), details
     )
+
+
+def ratio(p: Tensor, q: Tensor) -> Tensor:
+    """p / q of marginals (C,); 1 for a class that neither has, so that its logarithm adds nothing."""
+    return torch.where(p == q, 1.0, p / q)
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:

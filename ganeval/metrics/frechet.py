@@ -16,7 +16,7 @@ from ganeval.intervals import normal
 from ganeval.metrics._inputs import Array, matrix, pair
 from ganeval.metrics._linear import Linear, linearise
 from ganeval.metrics._moments import mean, root, trace_of_root_product
-from ganeval.metrics._pairwise import BLOCK, slices, unit
+from ganeval.metrics._pairwise import BLOCK, Centred, across, unit
 from ganeval.types import Estimate, Moments
 
 HALVINGS = 2
@@ -25,6 +25,8 @@ variance, each further one less."""
 SINGULAR = "a covariance is singular, so that the influence of an image is not defined"
 ROWS_PER_DIMENSION = 4
 """Images per feature dimension from which the interval of `fid_debiased` was found to hold (docs/calibration.md)."""
+SMALLEST = 50
+"""Images of either set under which there is none, however few features there are: of 20 it was found to hold 88%."""
 
 
 def fid(fake: Array, real: Array | Moments) -> Estimate:
@@ -52,7 +54,7 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
     std_error^2 = min(v exp(1 - v_half / v) + (1 + 1 / HALVINGS) W, v - (1 - 1 / HALVINGS) W). v is the variance of the
     influence (delta method), too large by noise of order D / N; v_half, the same from half the images, shows how
     much. W is the variance of the terms of second order, which the halvings add in part (see `_std_error`).
-    Interval: normal. Measured coverage, and where it fails, in docs/calibration.md: none is given below
+    Interval: normal. Measured coverage, and where it fails, in docs/calibration.md: none is given below SMALLEST or
     ROWS_PER_DIMENSION * D images, where the extrapolation itself is not to be trusted either, nor where heavy tails
     (`details["tails"]`, the bias found over a Gaussian's) leave a bias of second order above half the standard error.
     Raises GanevalError as `fid`, and for under 4 images.
@@ -112,7 +114,7 @@ def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None
     halves: list[tuple[Tensor, Tensor | Moments]] = []
     for _ in range(HALVINGS):
         halves += zip(_halves(x, random), _halves(y, random), strict=True)
-    enough = ROWS_PER_DIMENSION * x.shape[1]
+    enough = max(SMALLEST, ROWS_PER_DIMENSION * x.shape[1])
     fewest = min(len(x), len(y) if isinstance(y, Tensor) else len(x))
     half = linearise(*halves[0]) if linear and fewest >= enough else None
     first = half.distance if half else distance(*halves[0])
@@ -123,7 +125,12 @@ def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None
     if isinstance(y, Moments):
         details["reference"] = "taken as exact: only the samples' part of the bias and of the error is in the number"
         # The bias goes with the number of images, about alike for both sets.
-        if y.n and (stays := (whole - value) * n / y.n) > (linear.variance() ** 0.5 if linear else 0) / 2:
+        if y.n is None:
+            details["warning"] = (
+                "too high by the bias that the reference's own images add, and the statistics do not say how many they "
+                "are: score against the images, or make the statistics by `ganeval reference`"
+            )
+        elif (stays := (whole - value) * n / y.n) > (linear.variance() ** 0.5 if linear else 0) / 2:
             details["warning"] = (
                 f"about {stays:.2g} of it is the bias that the reference's own {y.n:,} images add, which statistics "
                 "do not tell: score against the images"
@@ -185,6 +192,8 @@ def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:
     images whose features are all 0.
     """
     x, y = pair(fake, real)
+    if not eps > 0:
+        raise GanevalError(f"eps={eps} of mifid; give a number above 0")
     if not (bool(x.any(1).all()) and bool(y.any(1).all())):
         raise GanevalError("mifid: some images have only zeros as features, so no cosine distance")
     apart = 1 - nearest_cosines(x, y)
@@ -199,15 +208,15 @@ def mifid(fake: Array, real: Array, *, eps: float = 0.1) -> Estimate:
 
 
 def nearest_cosines(x: Tensor, y: Tensor) -> Tensor:
-    """The largest |cos| of each x to any y (N,), float64; which y it is, is looked up in the rows' own precision."""
-    units = torch.cat([unit(block).to(y.dtype) for block in y.split(BLOCK)])
-    found = []
-    for block in x.split(BLOCK):
-        a = unit(block)
-        best = a.new_full((len(a),), -1, dtype=y.dtype), torch.zeros(len(a), dtype=torch.int64, device=a.device)
-        for columns in slices(len(y)):
-            cosines, which = (a.to(y.dtype) @ units[columns].T).abs_().max(1)
-            better = cosines > best[0]
-            best = torch.where(better, cosines, best[0]), torch.where(better, which + columns.start, best[1])
-        found.append((a * unit(y[best[1]])).sum(1).abs())
-    return torch.cat(found)
+    """The largest |cos| of each x to any y (N,), float64; which y it is, is looked up by products of centred rows."""
+    fakes, reals = Centred.both(x, y)
+    best = fakes.norms.new_full((len(x),), -1.0), torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    for rows, columns, products in across(fakes, reals):
+        cosines = fakes.dots(rows, reals, columns, products).abs_().div_(reals.lengths[columns])
+        found, which = cosines.max(1)
+        found /= fakes.lengths[rows]
+        better = found > best[0][rows]
+        best[0][rows] = torch.where(better, found, best[0][rows])
+        best[1][rows] = torch.where(better, which + columns.start, best[1][rows])
+    pairs = zip(x.split(BLOCK), best[1].split(BLOCK), strict=True)
+    return torch.cat([(unit(block) * unit(y[which])).sum(1).abs() for block, which in pairs])

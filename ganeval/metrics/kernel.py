@@ -23,6 +23,15 @@ SHARP = 16
 """Squared norms over the squared bandwidth from which the rounding of float32 would show in the kernel."""
 SMALLEST = 50
 """Images of either set from which an interval is given; with 20 it was found to hold 91.5 times in 100."""
+FEWEST_SUBSETS = 10
+"""Subsets whose own scatter is known well enough: with 2 or 3 an interval was found to hold 84 to 88%."""
+MOST = 1 << 34
+"""Bytes for which image is in which subset."""
+HIGHEST = 20
+"""Degree of a polynomial kernel; higher ones overflow, or tell nothing but the largest product."""
+ALIKE = 1e-28
+"""A variance below this share of the mean square is the rounding of one constant."""
+FLAT = "the features vary too little for the digits of the kernel"
 HEAVY = "the tails are heavy: a few images decide the value, and its error can't be told from so few"
 
 
@@ -62,8 +71,10 @@ def kid_reading(
     if subsets < 1 or subset_size < 2:
         raise GanevalError(f"kid needs subsets >= 1 and subset_size >= 2, got {subsets} and {subset_size}")
     n, m = len(x.rows), len(y.rows)
+    if subsets * (n + m) > MOST:
+        raise GanevalError(f"subsets={subsets} of kid; give at most {MOST // (n + m):,} of so many images")
     size = min(subset_size, n, m)
-    kernel = polynomial(degree, 1 / x.rows.shape[1] if gamma is None else gamma, coef)
+    kernel = kid_kernel(x, degree, gamma, coef)
     # Which images are in which subset; drawn in turn, so that a seed gives torch-fidelity's subsets.
     in_x, in_y = np.zeros((subsets, n), bool), np.zeros((subsets, m), bool)
     random = np.random.RandomState(seed)
@@ -73,8 +84,8 @@ def kid_reading(
 
     def estimate(full: Sums) -> Estimate:
         values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
-        spread = float(np.var(values, ddof=1)) / subsets if subsets > 1 else 0.0
-        error = full.error()
+        error, some = full.error(), size < max(n, m)  # a subset of all images has no noise of its own
+        spread = float(np.var(values, ddof=1)) / subsets if some and subsets > 1 else 0.0
         details: dict[str, float | str] = {
             "subset_std": float(np.std(values)),
             "full_unbiased": full.unbiased(),
@@ -85,11 +96,23 @@ def kid_reading(
                 f"subsets of {size} instead of {subset_size}, for want of images: not the published KID"
             )
         value = float(np.mean(values))
+        if some and subsets < FEWEST_SUBSETS:
+            details["no_interval"] = f"{subsets} subset(s), where {FEWEST_SUBSETS} are needed to tell their noise"
+            return Estimate(value, None if subsets == 1 else error.std_error(spread), None, n, m, details)
         interval = _interval(error, value, spread, min(n, m), details)
-        return Estimate(value, error.std_error(spread), interval, n, m, details)
+        return Estimate(value, error.std_error(spread) or None, interval, n, m, details)
 
     members = (torch.from_numpy(which).to(x.norms.device) for which in (in_x, in_y))
     return Reading((Tally(x, y, kernel, *members),), estimate)
+
+
+def kid_kernel(x: Centred, degree: int, gamma: float | None, coef: float) -> Kernel:
+    """KID's; raises GanevalError for what is no kernel, or never varies."""
+    gamma = 1 / x.rows.shape[1] if gamma is None else gamma
+    if not 1 <= degree <= HIGHEST or degree != int(degree) or not (0 < gamma < math.inf and 0 <= coef < math.inf):
+        raise GanevalError(f"degree={degree}, gamma={gamma:g} and coef={coef:g} of kid; the degree is a whole number "
+                           f"from 1 to {HIGHEST}, gamma is above 0, and coef is not below")  # fmt: skip
+    return polynomial(int(degree), gamma, coef)
 
 
 def mmd(
@@ -130,7 +153,7 @@ def mmd_reading(x: Centred, y: Centred, *, bandwidth: str, sigma: float, unbiase
         moved = slope[0].unbiased() * (y.norms / y.norms.mean() - 1) if slope else 0.0
         error = sums.error(moved)
         interval = _interval(error, error.value, 0.0, min(n, m), details)
-        return Estimate(error.value, error.std_error(), interval, n, m, details)
+        return Estimate(error.value, error.std_error() or None, interval, n, m, details)
 
     return Reading(tuple(tallies), estimate)
 
@@ -162,8 +185,7 @@ def cmmd_reading(x: Centred, y: Centred, *, sigma: float) -> Reading:
 
 def cmmd_kernel(x: Centred, y: Centred, sigma: float) -> Kernel:
     """CMMD's; raises what `cmmd` raises."""
-    if not sigma > 0:
-        raise GanevalError(f"sigma={sigma} of cmmd; give a number above 0")
+    check_sigma(sigma, "cmmd")
     if not bool((x.lengths > 0).all() and (y.lengths > 0).all()):
         raise GanevalError("cmmd: some images have only zeros as features, which can't be scaled to unit length")
     return unit_gaussian(sigma * sigma)
@@ -187,7 +209,8 @@ def _interval(
     """The interval from n images or more of each set; `details` says why there is none."""
     interval = error.interval(value, more) if n >= SMALLEST else None
     if interval is None:
-        details["no_interval"] = HEAVY if n >= SMALLEST else f"{n} images, where {SMALLEST} are needed"
+        why = HEAVY if error.freedom else FLAT
+        details["no_interval"] = why if n >= SMALLEST else f"{n} images, where {SMALLEST} are needed"
     return interval
 
 
@@ -248,10 +271,15 @@ def unit_gaussian(bandwidth_squared: float) -> Kernel:
     return kernel
 
 
+def check_sigma(sigma: float, name: str) -> None:
+    """Raises GanevalError for a bandwidth whose square is not above 0, and finite."""
+    if not 0 < sigma * sigma < math.inf:
+        raise GanevalError(f"sigma={sigma} of {name}; give a number above 0, within the range of its square")
+
+
 def squared_bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
     """The squared bandwidth b^2."""
-    if not sigma > 0:
-        raise GanevalError(f"sigma={sigma} of mmd; give a number above 0")
+    check_sigma(sigma, "mmd")
     if rule == "gan-metrics":
         # The mean of ||y_i - y_j||^2 over all pairs, i = j too, is twice the total variance.
         square = 2 * float(y.double().var(0, correction=0).sum())
@@ -263,6 +291,6 @@ def squared_bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
         square = 1.0
     else:
         raise GanevalError(f"bandwidth={rule!r} of mmd; give 'gan-metrics', 'median' or 'fixed'")
-    if square == 0:
+    if square <= ALIKE * float(y.double().square().mean()):
         raise GanevalError(f"the {rule} bandwidth of mmd is 0: the images are all alike; use bandwidth=fixed")
     return square * sigma * sigma

@@ -34,6 +34,9 @@ FEWEST = 3
 """Images that are in, and that are out, from which a share has an interval: fewer can't tell how they scatter."""
 SMALLEST = 100
 """Images of either set from which halves are taken for what the whole would be."""
+COPIES = 0.01
+"""Share of images with k copies or more, whose balls are empty, up to which halves are taken for what the whole would
+be: in a half they have fewer copies, and balls again."""
 FLAT = 8
 """Features under which precision and recall have no interval: sparse tails make them scatter more than halves tell."""
 
@@ -179,6 +182,10 @@ class Neighbours:
             whole, parts = (c.double() / options["k"] if name == "density" else c > 0 for c in (whole, parts))
             terms = whole, parts, halves
             estimate = _mean(*terms, n, m, {})
+            if count.empty > COPIES:
+                whose = "samples" if name == "recall" else "real images"
+                why = f"{count.empty:.0%} of the {whose} have {options['k']} copies or more, and fewer in the halves"
+                estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": why})
             if name in ("precision", "recall") and dim < FLAT:
                 few = f"{dim} features, where {FLAT} are needed"
                 estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": few})

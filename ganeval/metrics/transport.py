@@ -15,6 +15,8 @@ from ganeval.metrics._inputs import Array, pair
 from ganeval.metrics._pairwise import distances
 from ganeval.types import Estimate
 
+MOST = 10**6
+"""Projections: far beyond what their noise is worth, and within memory."""
 COSTLY = "how it scatters shows only in repetitions on halves of the sets, at {} times the metric's cost"
 
 
@@ -80,8 +82,8 @@ def sliced_wasserstein(fake: Array, real: Array, *, projections: int = 500, seed
 
 def directions(x: Tensor, projections: int, seed: int) -> tuple[Tensor, ...]:
     """Random unit vectors of the rows' dimension, as the columns of matrices (D, 64 or fewer)."""
-    if projections < 1:
-        raise GanevalError(f"projections={projections} of sliced_wasserstein; give 1 or more")
+    if not 1 <= projections <= MOST:
+        raise GanevalError(f"projections={projections} of sliced_wasserstein; give 1 to {MOST:,}")
     random = np.random.RandomState(seed)
     vectors = torch.from_numpy(random.standard_normal((x.shape[1], projections))).to(x)
     return (vectors / vectors.norm(dim=0)).split(64, dim=1)
