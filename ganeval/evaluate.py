@@ -136,6 +136,8 @@ def _not_by_itself(
     """Why a metric that can be computed is not, unless it is named."""
     if metric.auto == "home" and not extractor.startswith(metric.home or ""):
         return f"made for {metric.home} features; --metric {metric.name} computes it on these"
+    if metric.train == "instead" and train is None:
+        return f"it is about the training set: give one with --train; --metric {metric.name} takes the reference for it"
     if metric.reads_reference(train is not None) and isinstance(real, Moments) and not metric.moments:
         return f"--metric {metric.name} computes it from the {real.n:,} features that the statistics file keeps"
     return None

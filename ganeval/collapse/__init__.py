@@ -31,9 +31,11 @@ from ganeval.types import Features
 __all__ = ["CollapseReport", "Fidelity", "Mode", "ModeCount", "Similarity", "Support", "collapse_test", "count_modes"]
 
 MIN_FAKE, MIN_REAL = 50, 100
+"""Images under which nothing is judged."""
 COMPARED = 1000
 """The test of similarity takes at most this many images of each set, so that it stays quick at any N."""
 SHOWN = 8
+"""Twins, and examples of each missing mode, that the evidence names."""
 LEAST_ALPHA = 2 * FEWEST_BEYOND / MOST_PERMUTATIONS
 """The permutations can't tell apart what is rarer; each of the two tests has half of it."""
 TWINS_SUSPECTED, TWINS_COLLAPSED = 0.05, 0.5

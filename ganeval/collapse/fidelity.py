@@ -12,9 +12,13 @@ from torch import Tensor
 from ganeval.metrics._pairwise import squared_distances
 
 HANDFUL = 10
+"""Real images whose realistic share is what fakes are asked for."""
 FLOOR = 0.01
+"""Share of real images, and of handfuls, that may be worse: the confidence and the floor are these quantiles."""
 LEAST_REALISTIC = 2 / 3
+"""Of the real share, under which the floor never lies."""
 NEIGHBOUR, WIDEST = 3, 0.9
+"""The neighbour that a real image's ball reaches to, and the quantile that the widest balls are cut to."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,13 @@ def judge(
 
     An image is realistic if it lies within the distance from some held-out image to its third neighbour (precision,
     Kynkäänniemi et al., 2019, arXiv:1904.06991) and the classifier is as sure of it as of all but 1% of the held-out
-    images. Differs from the
-    paper: the widest tenth of the radii are cut to the 90% quantile, for all of a heap of noise often lies in the ball
-    of one outlier. The floor is the
-    1% quantile of the realistic share of HANDFUL real images drawn with replacement. A handful, not N: at large N,
-    a floor for N images would call every generator but a perfect one unrealistic. Nor is the floor under two thirds of
-    the real share: handfuls vary much where real images are often outside the manifold themselves.
+    images. Differs from the paper: the widest tenth of the radii are cut to the 90% quantile, for all of a heap of
+    noise often lies in the ball of one outlier.
+
+    The floor is the 1% quantile of the realistic share of HANDFUL real images drawn with replacement. A handful, not N:
+    at large N, a floor for N images would call every generator but a perfect one unrealistic. Nor is the floor under
+    two thirds of the real share: handfuls vary much where real images are often outside the manifold themselves. The
+    rates of wrong verdicts that come of these numbers are in docs/calibration.md.
     """
     radii = squared_distances(held_out, held_out).fill_diagonal_(torch.inf).kthvalue(NEIGHBOUR, dim=1).values
     radii = radii.clamp(max=radii.quantile(WIDEST))

@@ -14,6 +14,9 @@ from ganeval.collapse.modes import Mode, images_to_see, power, smallest_class
 from ganeval.collapse.shift import LOSSES, Shift
 from ganeval.collapse.similarity import EACH, Similarity, Support
 
+LIKELY = 0.84
+"""Standard errors above a limit at which 8 draws in 10 are above it."""
+
 
 def reasons(
     kinds: tuple[str, ...], modes: tuple[Mode, ...], similarity: Similarity | None, fidelity: Fidelity | None,
@@ -93,7 +96,7 @@ def minimum_detectable(
             for name, ratio in LOSSES.items()}  # fmt: skip
     smallest = smallest_class(n, m, tests, level)
     pairs = compared[0] * (compared[0] - 1) / 2
-    q, z = max(similarity.detectable_rate, EACH / (compared[0] - 1)), 0.84
+    q, z = max(similarity.detectable_rate, EACH / (compared[0] - 1)), LIKELY
     # x = 1 / S solves x - q = z sqrt((x + r) / pairs), r the real rate.
     b = 2 * q + z * z / pairs
     x = (b + math.sqrt(b * b - 4 * (q * q - z * z * similarity.duplicates_real / pairs))) / 2

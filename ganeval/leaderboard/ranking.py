@@ -14,8 +14,11 @@ from scipy.special import stdtrit
 from ganeval.multiple import holm
 
 ALPHA = 0.05
+"""Level at which two models are told apart, after Holm's correction."""
 MOST_SPLITS = 200_000
+"""Ways to share out the seeds, up to which all are tried: ten against ten."""
 RANDOM_SPLITS = 20_000
+"""Of them that are tried where there are more."""
 
 
 @dataclass(frozen=True)

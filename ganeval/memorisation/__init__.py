@@ -18,11 +18,13 @@ from ganeval.types import Estimate, Features
 __all__ = ["Copies", "MemorisationReport", "Pair", "memorisation_test"]
 
 MIN_FAKE, MIN_REAL, MIN_TRAIN = 50, 100, 100
+"""Images under which nothing is judged."""
 MANY = 3.0
 """So many times oftener must fakes than held-out images be among the closest, to be called copies."""
 NOT_HELD_OUT = 0.01
 """The share of the reference that may be in the training set before its silence means nothing."""
 SHOWN = 8
+"""Pairs of a fake and a training image that the evidence names."""
 
 
 @true_fp32()

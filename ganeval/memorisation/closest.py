@@ -15,7 +15,9 @@ from ganeval.memorisation.report import Copies
 REACH = 5
 """Closeness is the distance to the nearest training image over that to the REACH-th nearest."""
 TAIL = 0.05
+"""Share of all images, from the closest on, that the test looks at."""
 LEAST = 4
+"""Closest images that it begins with."""
 RARE = 0.01
 """A fake counts as a copy if it is closer than all but this share of the held-out images."""
 
