@@ -19,7 +19,7 @@ from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor
 from ganeval.images import ImageSet, Source, open_images
 from ganeval.inference import Extraction, run_extractor
-from ganeval.settings import Precision, check_precision, whole
+from ganeval.settings import Precision, Settings, check_precision, whole
 from ganeval.types import Extractor, ExtractorLike, Features, Survey
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,15 @@ def full_fingerprint(extractor: Extractor, precision: Precision) -> str:
     """The fingerprint of features: the extractor's own and the precision it ran in, which is checked here."""
     check_precision(precision)
     return f"{extractor.fingerprint}/{precision}"
+
+
+def extract_with(images: ImageSet, net: Extractor, settings: Settings, label: str) -> Features:
+    """`extract` as the settings say, under a progress bar of that label where they want one."""
+    return extract(
+        images, net, batch_size=settings.batch_size, device=settings.device, precision=settings.precision,
+        workers=settings.workers, skip_bad=settings.skip_bad, cache=settings.cache,
+        progress=label if settings.progress else None, distributed=settings.distributed,
+    )  # fmt: skip
 
 
 def extract(

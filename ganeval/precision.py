@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ganeval.features import extract
+from ganeval.features import extract_with
 from ganeval.images import ImageSet
 from ganeval.metrics.frechet import distance
 from ganeval.settings import Settings
@@ -54,16 +54,11 @@ def precision_effect(
     sets = [_some(side.images, side.features, settings.seed) for side in (fake, real) if side and side.images]
     if fake.images is None or any(len(images) < 2 for images in sets):
         return None
+    alone = replace(settings, progress=False, distributed=False)
     half, full = (
-        [
-            extract(
-                images, net, batch_size=settings.batch_size, device=settings.device, precision=precision,
-                workers=settings.workers, skip_bad=settings.skip_bad, cache=settings.cache,
-            ).pooled
-            for images in sets
-        ]
-        for precision in (settings.precision, "fp32")
-    )  # fmt: skip
+        [extract_with(images, net, each, "").pooled for images in sets]
+        for each in (alone, replace(alone, precision="fp32"))
+    )
     spread = float(full[0].double().std(0).square().mean().sqrt())
     if not spread:
         return None

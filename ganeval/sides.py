@@ -10,7 +10,7 @@ import torch
 from ganeval.cache import key_of
 from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor
-from ganeval.features import extract, full_fingerprint
+from ganeval.features import extract_with, full_fingerprint
 from ganeval.images import ImageSet, Source, open_images
 from ganeval.images.digests import digest_of
 from ganeval.reference import holds_images, is_statistics, load_statistics
@@ -147,18 +147,7 @@ def extract_side(side: Side, net: Extractor | None, settings: Settings, label: s
     """
     if net is None or not isinstance(side.data, ImageSet):
         return side
-    features = extract(
-        side.data,
-        net,
-        batch_size=settings.batch_size,
-        device=settings.device,
-        precision=settings.precision,
-        workers=settings.workers,
-        skip_bad=settings.skip_bad,
-        cache=settings.cache,
-        progress=label if settings.progress else None,
-        distributed=settings.distributed,
-    )
+    features = extract_with(side.data, net, settings, label)
     if features.survey and by_content:
         columns = np.ascontiguousarray(features.survey.digests).view(">u8")
         features = features[torch.from_numpy(np.lexsort(columns.T[::-1]))]

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ganeval.auditing.experiments import GENERATED, REAL, TRAIN, Selection
 from ganeval.auditing.images import altered, gaussian
 from ganeval.errors import GanevalError
-from ganeval.features import extract
+from ganeval.features import extract_with
 from ganeval.images import ImageSet, Source, open_images
 from ganeval.reference import is_statistics
 from ganeval.settings import Settings
@@ -55,11 +55,8 @@ class Banks:
         return whole if order is None else whole[torch.from_numpy(order)]
 
     def _extracted(self, bank: str) -> Features:
-        s, images = self.settings, self.images[bank]
-        features = extract(
-            images, self.net, batch_size=s.batch_size, device=s.device, precision=s.precision, workers=s.workers,
-            skip_bad=s.skip_bad, cache=s.cache, progress=bank if s.progress else None,
-        )  # fmt: skip
+        images = self.images[bank]
+        features = extract_with(images, self.net, self.settings, bank)
         bad = set(features.survey.skipped) if features.survey else set()
         self.images[bank] = images.subset([i for i in range(len(images)) if images.name(i) not in bad])
         return features
