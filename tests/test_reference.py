@@ -146,6 +146,17 @@ def test_n_draws_from_kept_features(tmp_path: Path) -> None:
         ganeval.score(REAL, tmp_path / "kept.npz", metrics=["mmd"], n=131)
 
 
+def test_what_is_drawn_from_kept_features_is_said_and_no_unequal_n(tmp_path: Path) -> None:
+    make(tmp_path / "kept.npz", keep=True)
+    drawn = ganeval.score(FAKE, tmp_path / "kept.npz", metrics=["one_nn_accuracy"], n=60)
+    assert not any("unequal n" in warning for warning in drawn.warnings)
+    assert "(130 images; for metrics of features a random 60)" in " ".join(drawn.to_text().split())
+    assert drawn.to_dict()["reference"]["drawn"] == 60
+    whole = ganeval.score(FAKE, tmp_path / "kept.npz", metrics=["one_nn_accuracy", "fid"])
+    assert sum("90 samples against 130" in warning for warning in whole.warnings) == 2, "1-NN accuracy and FD"
+    assert "(130 images)" in whole.to_text()
+
+
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path, small_parts: None) -> None:
     broken = Counting(until=100)
     with pytest.raises(KeyboardInterrupt):

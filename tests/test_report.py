@@ -67,7 +67,7 @@ def test_text_fits_80_columns_and_says_what_was_left_out() -> None:
 def test_json_has_the_contract_and_no_nan() -> None:
     document = json.loads(report().to_json(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert document["schema"] == "ganeval.score/1"
-    assert document["samples"] == {"source": "folder/a", "n": 5000, "sha256": "ab" * 32}
+    assert document["samples"] == {"source": "folder/a", "n": 5000, "sha256": "ab" * 32, "drawn": None}
     assert document["metrics"]["kid"]["interval"] == [0.00101, 0.00145]
     assert document["metrics"]["fid"]["interval"] is None
     assert document["metrics"]["one_nn_accuracy"]["value"] is None

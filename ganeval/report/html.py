@@ -128,7 +128,9 @@ def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
 def _source(what: str, info: SetInfo | None) -> list[tuple[str, str | None]]:
     if info is None:
         return [(what, "none")]
-    return [(what, info.source), (f"{what}, n", _count(info.n)), (f"{what}, sha256", info.sha256)]
+    drawn = None if info.drawn is None else _count(info.drawn)
+    return [(what, info.source), (f"{what}, n", _count(info.n)), (f"{what}, features drawn", drawn),
+            (f"{what}, sha256", info.sha256)]  # fmt: skip
 
 
 def _count(n: int | None) -> str:

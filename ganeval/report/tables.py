@@ -78,7 +78,7 @@ def text(reports: Sequence[ScoreReport]) -> str:
     first, *others = reports
     context = [] if others else [("samples", set_of(first.samples.source, first.samples.n))]
     if first.reference:
-        context.append(("reference", set_of(first.reference.source, first.reference.n)))
+        context.append(("reference", set_of(first.reference.source, first.reference.n, first.reference.drawn)))
     if first.train:
         context.append(("train", set_of(first.train.source, first.train.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
@@ -148,9 +148,10 @@ def sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
     return shared
 
 
-def set_of(source: str, n: int | None) -> str:
-    """A set of images by its source and size."""
-    return f"{source} ({'unknown n' if n is None else f'{n:,} images'})"
+def set_of(source: str, n: int | None, drawn: int | None = None) -> str:
+    """A set of images by its source and size, and by what was drawn of a statistics file's features."""
+    rows = "" if drawn is None else f"; for metrics of features a random {drawn:,}"
+    return f"{source} ({'unknown n' if n is None else f'{n:,} images'}{rows})"
 
 
 def treated(counts: dict[str, int]) -> str:
