@@ -64,7 +64,7 @@ def _set(report: ScoreReport, name: str, i: int, axes: Mapping[str, Axis]) -> di
         ) if shown["tiles"]],
         "no_pictures": _no_pictures(report),
         "metrics": [_metric(report, key, scored, axes[key]) for key, scored in report.metrics.items()],
-        "missing": [missing_mode(mode, gallery.real) for mode in (report.collapse.missing if report.collapse else ())],
+        "missing": [missing_mode(mode, gallery.real) for mode in (report.collapse.too_few if report.collapse else ())],
         "pairs": near_pairs(report, gallery), "copies": closest(report, gallery),
         "histogram": Markup(histogram), "drawn": drawn, "classes": sum(1 for m in modes if m.n_fake or m.n_real),
         "plane": gallery.plane and Markup(figures.plane(gallery.plane)), "share": gallery.plane and gallery.plane.share,
