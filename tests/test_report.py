@@ -7,13 +7,15 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
 
+from ganeval.collapse import collapse_test
 from ganeval.evaluate import Scored
 from ganeval.markup import Bold, latex_table, markdown_table
 from ganeval.registry import METRICS
 from ganeval.report import ClassScores, ExtractorInfo, ScoreReport, SetInfo
 from ganeval.report.tables import frames, latex, markdown, number, text
-from ganeval.types import Estimate
+from ganeval.types import Estimate, Features
 
 
 def report(source: str = "folder/a", extractor: str = "inception", *, verified: bool = True) -> ScoreReport:
@@ -102,6 +104,18 @@ def test_a_table_of_several_sets_says_what_is_best_and_where_errors_are() -> Non
     assert best.split() == ["best", "is", "low", "low", "0.5"]
     assert "--format csv" in shown
     assert "ganeval compare" in shown
+
+
+def test_the_frame_of_several_sets_has_the_verdicts_that_the_table_has() -> None:
+    found = collapse_test(Features(torch.zeros(60, 4), None, "x"), None)
+    classes = {"x": ClassScores(50, 50, report().metrics, {})}
+    judged = replace(report("b"), collapse=found, by_class=classes)
+    table = frames([report("a"), judged])
+    assert found.verdict == "suspected"
+    assert table["collapse"].fillna("").tolist() == ["", "suspected", ""], "a verdict is of a set, not of its classes"
+    assert table["class"].tolist() == ["", "", "x"]
+    assert "memorised" not in table
+    assert "suspected" in markdown([report("a"), judged])
 
 
 def test_the_mean_of_classes_has_the_digits_of_its_error() -> None:
