@@ -107,7 +107,7 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
 def _drawn(total: int, source: str, n: int, seed: int) -> list[int]:
     """A random n of so many rows, in their order."""
     if not 2 <= n <= total:
-        raise GanevalError(f"--n {n}: {source} has {total} images; give 2 to {total}")
+        raise GanevalError(f"--n {n}: {source} has {total} images; give a whole number from 2 to {total}")
     return sorted(np.random.RandomState(seed).permutation(total)[:n].tolist())
 
 

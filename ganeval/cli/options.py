@@ -25,13 +25,17 @@ class _Forms(click.Choice):
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA."
 )
-METRICS = click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME[:option=value,...]",
-    help="Repeatable; without it, all that apply run. See `ganeval list metrics`.",
-)
+
+
+def metrics_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--metric; `more` is what else its help says."""
+    said = "Repeatable; without it, all that apply run. See `ganeval list metrics`."
+    return click.option(
+        "--metric", "metrics", multiple=True, metavar="NAME[:option=value,...]", help=f"{said} {more}".strip()
+    )
+
+
+METRICS = metrics_option()
 FORMAT = click.option(
     "--format",
     "form",
