@@ -45,7 +45,9 @@ class Counting:
 
 
 def make(path: Path, extractor: object = "pixels:4", *, keep: bool = False, **settings: object) -> ganeval.Moments:
-    return summarise.make_reference(REAL, path, Settings(extractor, batch_size=10, **settings), keep_features=keep)
+    return summarise.make_reference(
+        REAL, path, Settings(extractor=extractor, batch_size=10, **settings), keep_features=keep
+    )
 
 
 @pytest.fixture
@@ -175,7 +177,7 @@ def test_digests_are_kept_once_for_all_parts(
     saves, save = [], Memo._save
     monkeypatch.setattr(digests, "SETTLED", -(10**12))
     monkeypatch.setattr(Memo, "_save", lambda self, lines: saves.append(len(lines)) or save(self, lines))
-    summarise.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings("pixels:4", batch_size=10))
+    summarise.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings(extractor="pixels:4", batch_size=10))
     assert saves == [130]
 
 

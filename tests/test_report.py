@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
-from ganeval.collapse import collapse_test
+from ganeval.auditing import AuditReport
+from ganeval.collapse import CollapseReport, collapse_test
+from ganeval.comparison import ComparisonReport
 from ganeval.evaluate import Scored
 from ganeval.markup import Bold, latex_table, markdown_table
+from ganeval.memorisation import MemorisationReport
 from ganeval.registry import METRICS
 from ganeval.report import ClassScores, ExtractorInfo, ScoreReport, SetInfo
 from ganeval.report.tables import frames, latex, markdown, number, text
+from ganeval.settings import Settings
 from ganeval.types import Estimate, Features
 
 
@@ -25,15 +29,15 @@ def report(source: str = "folder/a", extractor: str = "inception", *, verified: 
         "one_nn_accuracy": Estimate(float("nan"), None, None, 5000, 5000),
     }
     return ScoreReport(
-        SetInfo(source, 5000, "ab" * 32),
-        SetInfo("mnist:test", 10000, "cd" * 32),
-        ExtractorInfo(extractor, f"{extractor}/fp32", 2048, None, verified, "fp32", "the default"),
-        {name: Scored(METRICS[name], e, {"seed": 0, "k": 3}, 0.1) for name, e in estimates.items()},
-        {"mode_score": "the extractor has no class logits"},
-        ["n is small"],
-        0,
-        {"ganeval": "0.1.0"},
-        {"decode": 0.1, "extract": 0.2, "metrics": 0.3},
+        samples=SetInfo(source, 5000, "ab" * 32),
+        reference=SetInfo("mnist:test", 10000, "cd" * 32),
+        extractor=ExtractorInfo(extractor, f"{extractor}/fp32", 2048, None, verified, "fp32", "the default"),
+        metrics={name: Scored(METRICS[name], e, {"seed": 0, "k": 3}, 0.1) for name, e in estimates.items()},
+        skipped={"mode_score": "the extractor has no class logits"},
+        warnings=["n is small"],
+        seed=0,
+        environment={"ganeval": "0.1.0"},
+        seconds={"decode": 0.1, "extract": 0.2, "metrics": 0.3},
         treatments={"samples": {"grey repeated to RGB": 5000}, "reference": {}},
     )  # fmt: skip
 
@@ -125,6 +129,13 @@ def test_the_mean_of_classes_has_the_digits_of_its_error() -> None:
     classes = {"x": ClassScores(50, 50, whole.metrics, {}), "y": ClassScores(50, 50, other, {})}
     (last,) = (line for line in text([replace(whole, by_class=classes)]).splitlines() if line.startswith("mean"))
     assert last.split() == ["mean", "6.13", "0.00123", "nan"]
+
+
+@pytest.mark.parametrize(
+    "kind", [AuditReport, CollapseReport, ComparisonReport, MemorisationReport, ScoreReport, Settings]
+)
+def test_what_has_many_fields_is_made_by_their_names(kind: type) -> None:
+    assert all(field.kw_only for field in fields(kind))
 
 
 def test_an_infinite_option_is_text_in_json() -> None:

@@ -27,7 +27,7 @@ SIZE = "size"
 MIXING = "mixing"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AuditReport(Printed):
     """What each metric sees. `verdicts["dropping"]["fid"].word` is 'sees', 'blind' or 'inverted'.
 

@@ -74,8 +74,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:  # fmt: skip
         settings = Settings(
-            extractor, weights=weights, batch_size=batch_size, device=device, precision=precision, workers=workers,
-            skip_bad=skip_bad, data_root=data_root, cache=not no_cache, paranoid=paranoid,
+            extractor=extractor, weights=weights, batch_size=batch_size, device=device, precision=precision,
+            workers=workers, skip_bad=skip_bad, data_root=data_root, cache=not no_cache, paranoid=paranoid,
             progress=on_terminal() and not quiet,
         )  # fmt: skip
         return command(*args, settings=settings, quiet=quiet, **others)

@@ -13,7 +13,7 @@ from ganeval.collapse.words import emptiest_first
 Verdict = Literal["none", "suspected", "collapsed", "undetermined"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CollapseReport:
     """The verdict, what it rests on, and what this many images could have shown.
 

@@ -142,11 +142,19 @@ def compare_sets(
         notes.append(f"unequal n: {len(x)} in A and {len(y)} in B; {', '.join(info.title(METRICS[m]) for m in cut)} "
                      f"depend on n and took a random {min(len(x), len(y))} of each")  # fmt: skip
     return ComparisonReport(
-        one.info, two.info, real.info, info, compared,
-        {name: NO_INFLUENCE.get(name, why) for name, why in {**todo.skipped, **failed}.items()},
-        [*notes, *(note for side in (one, two, real) for note in side.notes), *_warnings(one, two, real)],
-        paired, alpha, settings.seed, environment(device), round(time.perf_counter() - began, 3),
-    )  # fmt: skip
+        a=one.info,
+        b=two.info,
+        reference=real.info,
+        extractor=info,
+        metrics=compared,
+        skipped={name: NO_INFLUENCE.get(name, why) for name, why in {**todo.skipped, **failed}.items()},
+        warnings=[*notes, *(note for side in (one, two, real) for note in side.notes), *_warnings(one, two, real)],
+        paired=paired,
+        alpha=alpha,
+        seed=settings.seed,
+        environment=environment(device),
+        seconds=round(time.perf_counter() - began, 3),
+    )
 
 
 def _pairs(a: Side, b: Side, settings: Settings) -> list[str]:
