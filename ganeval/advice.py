@@ -50,14 +50,16 @@ def _sample_size(
     if "fid_debiased" in scored and not scored["fid_debiased"].estimate.interval:
         why = scored["fid_debiased"].estimate.details["no_interval"]
         yield f"{names['fid_debiased']}: no interval, and a doubtful value: {why}"
-    n_real = real.n if isinstance(real, Moments) else len(real)
-    if n_real and abs(n_real - len(fake)) > UNEQUAL * n_real and any(name.startswith("one_nn") for name in scored):
+    nearest = next((line.estimate.n_real for name, line in scored.items() if name.startswith("one_nn")), None)
+    if nearest and abs(nearest - len(fake)) > UNEQUAL * nearest:
         yield (
-            f"unequal n: {len(fake)} samples against {n_real} reference images; 1-NN accuracy is then best elsewhere "
-            f"than at 0.5: --n {min(n_real, len(fake))} makes both sets equally large"
+            f"unequal n: {len(fake)} samples against {nearest} reference images; 1-NN accuracy is then best elsewhere "
+            f"than at 0.5: --n {min(nearest, len(fake))} makes both sets equally large"
         )
     if "fid" not in scored:
         return
+    # Of a statistics file with features, metrics read all its images by the moments, or the rows that --n drew.
+    n_real = scored["fid"].estimate.n_real
     dim = fake.pooled.shape[1]
     small = min(len(fake), n_real or len(fake))
     if small < dim:

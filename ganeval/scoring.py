@@ -166,27 +166,27 @@ def _report(
     surveys = {"samples": features.survey, "reference": data.survey if isinstance(data, Features) else None}
     decode = features.survey.decode_seconds if features.survey else 0.0
     return ScoreReport(
-        fake.info,
-        real.info if real else None,
-        info,
-        scored,
-        {**todo.skipped, **failed, **unjudged, **unseen},
-        [
+        samples=fake.info,
+        reference=real.info if real else None,
+        extractor=info,
+        metrics=scored,
+        skipped={**todo.skipped, **failed, **unjudged, **unseen},
+        warnings=[
             *advise(features, data, scored, info.title, verified=info.verified or net is None, train=learnt),
             *fake.notes,
             *(real.notes if real else ()),
             *(train.notes if train else ()),
             *(class_warnings(by_class, features, data) if isinstance(data, Features) else ()),
         ],
-        settings.seed,
-        environment(device),
-        {"decode": round(decode, 3), "extract": round(extract_seconds, 3), "metrics": round(metric_seconds, 3)},
-        by_class,
-        {side: dict(survey.treatments) for side, survey in surveys.items() if survey},
-        verdict,
-        copying,
-        train.info if train else None,
-        effect,
+        seed=settings.seed,
+        environment=environment(device),
+        seconds={"decode": round(decode, 3), "extract": round(extract_seconds, 3), "metrics": round(metric_seconds, 3)},
+        by_class=by_class,
+        treatments={side: dict(survey.treatments) for side, survey in surveys.items() if survey},
+        collapse=verdict,
+        memorisation=copying,
+        train=train.info if train else None,
+        precision_effect=effect,
         gallery=collect(fake, real, train, verdict, copying, settings.seed) if settings.gallery else None,
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The options of `ganeval.score`, with its defaults."""
 
@@ -41,7 +41,7 @@ class Settings:
     mirror: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("seed", 0), ("batch_size", 1), ("n", 1), ("workers", 0)):
+        for name, least in (("seed", 0), ("batch_size", 1), ("n", 2), ("workers", 0)):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, whole(name, value, least))
         check_precision(self.precision)
@@ -54,7 +54,9 @@ def whole(name: str, value: Any, least: int) -> int:
     except TypeError:
         number = -1
     if not least <= number < 2**32 or isinstance(value, bool):
-        raise GanevalError(f"{name}={value}; give a whole number from {least} to {2**32 - 1}")
+        # Of n the refusal is worded as that of one beyond a set's images.
+        shown = f"--n {value}:" if name == "n" else f"{name}={value};"
+        raise GanevalError(f"{shown} give a whole number from {least} to {2**32 - 1}")
     return number
 
 

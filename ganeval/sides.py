@@ -25,11 +25,15 @@ INCEPTION = "inception-2015-12-05/"
 
 @dataclass(frozen=True)
 class SetInfo:
-    """A set of images as the report names it: where it came from, how many, and the sha256 of its content."""
+    """A set of images as the report names it: where it came from, how many, and the sha256 of its content.
+
+    drawn: of a statistics file, how many of the features that it keeps `n` has drawn, for the metrics that read those.
+    """
 
     source: str
     n: int | None
     sha256: str | None
+    drawn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
                 f"{source} holds images too, which are not read: its statistics are those of a larger set; for metrics "
                 "that need images save arr_0 as a file of its own",
             )
-        return Side(SetInfo(str(source), moments.n, sha256), moments, notes, extractor)
+        drawn = settings.n if moments.features else None
+        return Side(SetInfo(str(source), moments.n, sha256, drawn), moments, notes, extractor)
     images = open_images(source, data_root=settings.data_root, cache=settings.cache, paranoid=settings.paranoid)
     if settings.n is not None:
         images = images.subset(_drawn(len(images), images.source, settings.n, settings.seed))
@@ -102,7 +107,7 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
 def _drawn(total: int, source: str, n: int, seed: int) -> list[int]:
     """A random n of so many rows, in their order."""
     if not 2 <= n <= total:
-        raise GanevalError(f"--n {n}: {source} has {total} images; give 2 to {total}")
+        raise GanevalError(f"--n {n}: {source} has {total} images; give a whole number from 2 to {total}")
     return sorted(np.random.RandomState(seed).permutation(total)[:n].tolist())
 
 

@@ -371,7 +371,9 @@ def run(*arguments: object, code: int = 0) -> Result:
     return done
 
 
-def test_the_command_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
+def test_the_command_prints_the_table_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for experiment in EXPERIMENTS.values():
+        monkeypatch.setattr(experiment.levels, "__doc__", None)  # as under python -OO
     base = ["--ref", "digits:test", "--n", 50, "--repeats", 4, "--metric", "fid", "--metric", "one-nn-accuracy"]
     done = run(*base, "-o", tmp_path / "audit")
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -383,7 +385,9 @@ def test_the_command_prints_the_table_and_writes_the_page(tmp_path: Path) -> Non
     assert document["schema"] == "ganeval.audit/1"
     assert set(document["curves"]) == set(EXPERIMENTS)
     page = (tmp_path / "audit" / "audit.md").read_text()
-    for name in EXPERIMENTS:
+    for name, experiment in EXPERIMENTS.items():
+        assert f"\n\n{experiment.said}\n\n" in page
+        assert experiment.said.endswith(".")
         picture = tmp_path / "audit" / f"{name}.svg"
         assert f"({name}.svg)" in page
         assert ElementTree.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"

@@ -150,7 +150,8 @@ def test_gates(sets: Path) -> None:
         (["{a}", "--ref", "{r}", "--metric", "precision:k=60"], ["k=60", "60 fake"]),
         (["{a}", "--ref", "{r}", "--metric", "mode_score"], ["no class logits"]),
         (["{a}", "--metric", "fid"], ["--ref"]),
-        (["{a}", "--ref", "{r}", "--n", "61"], ["--n 61", "60 images"]),
+        (["{a}", "--ref", "{r}", "--n", "61"], ["--n 61", "60 images; give a whole number from 2 to 60"]),
+        (["{a}", "--ref", "{r}", "--n", "0"], ["--n 0: give a whole number from 2 to"]),
         (["{a}", "--ref", "{r}", "--device", "cuda:7"], ["cuda:7", "--device cpu"]),
         (["{a}", "--ref", "{r}", "--by-class"], ["no labels"]),
         (["{a}/nothing", "--ref", "{r}"], ["does not exist"]),
@@ -416,6 +417,12 @@ def test_the_json_of_a_score_holds_the_collapse_block(digit_sets: Path) -> None:
     plain = json.loads(run("score", digit_sets / "whole.npy", "--ref", "digits:test", "--format", "json",
                            "--metric", "vendi").stdout)  # fmt: skip
     assert plain["collapse"] is None, "who names metrics gets these alone"
+
+
+def test_the_help_says_when_there_is_no_verdict() -> None:
+    shown = " ".join(run("score", "--help").stdout.split())
+    assert "leaves out the verdict on collapse, unless" in shown
+    assert "verdict" not in run("compare", "--help").stdout, "it makes none"
 
 
 def test_several_sets_have_a_column_of_verdicts(digit_sets: Path) -> None:

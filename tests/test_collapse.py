@@ -417,6 +417,8 @@ def test_a_class_hidden_among_unrealistic_fakes_is_undetermined() -> None:
     report = collapse_test(replace(fake, pooled=broken), real)
     assert (report.verdict, report.kinds) == ("undetermined", ())
     assert "may be among the unrealistic" in report.reasons[0]
+    assert ([mode.name for mode in report.too_few], report.missing) == (["c"], ()), "evidence, but not missing"
+    assert [mode["kind"] for mode in report.to_dict()["evidence"]] == ["hidden"]
 
 
 def test_a_small_loss_of_diversity_is_none_however_sure() -> None:

@@ -154,5 +154,7 @@ def test_one_nn_of_copies_is_zero_and_of_far_sets_is_one() -> None:
 def test_emd_subsamples_and_says_so() -> None:
     estimate = metrics.emd(FAKE, REAL[:400], max_n=100)
     assert "100 of 500" in estimate.details["subsampled"]
-    assert estimate.n_fake == 500
+    assert "100 of 500 samples against 100 of 400" in estimate.details["warning"]
+    assert (estimate.n_fake, estimate.n_real) == (100, 100), "what was used"
+    assert "warning" not in metrics.emd(FAKE, REAL).details
     assert float(metrics.emd(FAKE, REAL, max_n=100)) != float(metrics.emd(FAKE, REAL, max_n=100, seed=1))

@@ -142,7 +142,7 @@ def test_a_share_or_a_part_of_bad_images_alone(tmp_path: Path, monkeypatch: pyte
     whole = ganeval.extract(tmp_path / "set", "pixels:4")
     (tmp_path / "set/4.png").write_bytes(b"broken")
     monkeypatch.setattr(summarise, "PART", 2)
-    settings = Settings("pixels:4", skip_bad=True)
+    settings = Settings(extractor="pixels:4", skip_bad=True)
     moments = summarise.make_reference(tmp_path / "set", tmp_path / "s.npz", settings)
     assert moments.n == 4
     assert torch.allclose(moments.mean, whole.pooled[:4].double().mean(0))

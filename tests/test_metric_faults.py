@@ -159,6 +159,11 @@ def test_unequal_n_and_the_nearest_neighbour() -> None:
     assert any("--n 100 makes both" in warning for warning in report.warnings)
 
 
+def test_an_emd_of_some_images_says_so_in_the_report() -> None:
+    report = ganeval.score(features(X), features(Y), metrics=["emd:max_n=50"])
+    assert any("EMD: a random 50 of" in warning for warning in report.warnings)
+
+
 def test_a_report_prints_its_table_and_says_why_a_metric_is_not_there() -> None:
     report = ganeval.score(features(X), features(Y))
     assert str(report) == report.to_text()

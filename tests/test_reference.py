@@ -45,7 +45,9 @@ class Counting:
 
 
 def make(path: Path, extractor: object = "pixels:4", *, keep: bool = False, **settings: object) -> ganeval.Moments:
-    return summarise.make_reference(REAL, path, Settings(extractor, batch_size=10, **settings), keep_features=keep)
+    return summarise.make_reference(
+        REAL, path, Settings(extractor=extractor, batch_size=10, **settings), keep_features=keep
+    )
 
 
 @pytest.fixture
@@ -146,6 +148,17 @@ def test_n_draws_from_kept_features(tmp_path: Path) -> None:
         ganeval.score(REAL, tmp_path / "kept.npz", metrics=["mmd"], n=131)
 
 
+def test_what_is_drawn_from_kept_features_is_said_and_no_unequal_n(tmp_path: Path) -> None:
+    make(tmp_path / "kept.npz", keep=True)
+    drawn = ganeval.score(FAKE, tmp_path / "kept.npz", metrics=["one_nn_accuracy"], n=60)
+    assert not any("unequal n" in warning for warning in drawn.warnings)
+    assert "(130 images; for metrics of features a random 60)" in " ".join(drawn.to_text().split())
+    assert drawn.to_dict()["reference"]["drawn"] == 60
+    whole = ganeval.score(FAKE, tmp_path / "kept.npz", metrics=["one_nn_accuracy", "fid"])
+    assert sum("90 samples against 130" in warning for warning in whole.warnings) == 2, "1-NN accuracy and FD"
+    assert "(130 images)" in whole.to_text()
+
+
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path, small_parts: None) -> None:
     broken = Counting(until=100)
     with pytest.raises(KeyboardInterrupt):
@@ -164,7 +177,7 @@ def test_digests_are_kept_once_for_all_parts(
     saves, save = [], Memo._save
     monkeypatch.setattr(digests, "SETTLED", -(10**12))
     monkeypatch.setattr(Memo, "_save", lambda self, lines: saves.append(len(lines)) or save(self, lines))
-    summarise.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings("pixels:4", batch_size=10))
+    summarise.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings(extractor="pixels:4", batch_size=10))
     assert saves == [130]
 
 

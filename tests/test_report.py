@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
+import torch
 
+from ganeval.auditing import AuditReport
+from ganeval.collapse import CollapseReport, collapse_test
+from ganeval.comparison import ComparisonReport
 from ganeval.evaluate import Scored
 from ganeval.markup import Bold, latex_table, markdown_table
+from ganeval.memorisation import MemorisationReport
 from ganeval.registry import METRICS
 from ganeval.report import ClassScores, ExtractorInfo, ScoreReport, SetInfo
 from ganeval.report.tables import frames, latex, markdown, number, text
-from ganeval.types import Estimate
+from ganeval.settings import Settings
+from ganeval.types import Estimate, Features
 
 
 def report(source: str = "folder/a", extractor: str = "inception", *, verified: bool = True) -> ScoreReport:
@@ -23,15 +29,15 @@ def report(source: str = "folder/a", extractor: str = "inception", *, verified: 
         "one_nn_accuracy": Estimate(float("nan"), None, None, 5000, 5000),
     }
     return ScoreReport(
-        SetInfo(source, 5000, "ab" * 32),
-        SetInfo("mnist:test", 10000, "cd" * 32),
-        ExtractorInfo(extractor, f"{extractor}/fp32", 2048, None, verified, "fp32", "the default"),
-        {name: Scored(METRICS[name], e, {"seed": 0, "k": 3}, 0.1) for name, e in estimates.items()},
-        {"mode_score": "the extractor has no class logits"},
-        ["n is small"],
-        0,
-        {"ganeval": "0.1.0"},
-        {"decode": 0.1, "extract": 0.2, "metrics": 0.3},
+        samples=SetInfo(source, 5000, "ab" * 32),
+        reference=SetInfo("mnist:test", 10000, "cd" * 32),
+        extractor=ExtractorInfo(extractor, f"{extractor}/fp32", 2048, None, verified, "fp32", "the default"),
+        metrics={name: Scored(METRICS[name], e, {"seed": 0, "k": 3}, 0.1) for name, e in estimates.items()},
+        skipped={"mode_score": "the extractor has no class logits"},
+        warnings=["n is small"],
+        seed=0,
+        environment={"ganeval": "0.1.0"},
+        seconds={"decode": 0.1, "extract": 0.2, "metrics": 0.3},
         treatments={"samples": {"grey repeated to RGB": 5000}, "reference": {}},
     )  # fmt: skip
 
@@ -67,7 +73,7 @@ def test_text_fits_80_columns_and_says_what_was_left_out() -> None:
 def test_json_has_the_contract_and_no_nan() -> None:
     document = json.loads(report().to_json(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert document["schema"] == "ganeval.score/1"
-    assert document["samples"] == {"source": "folder/a", "n": 5000, "sha256": "ab" * 32}
+    assert document["samples"] == {"source": "folder/a", "n": 5000, "sha256": "ab" * 32, "drawn": None}
     assert document["metrics"]["kid"]["interval"] == [0.00101, 0.00145]
     assert document["metrics"]["fid"]["interval"] is None
     assert document["metrics"]["one_nn_accuracy"]["value"] is None
@@ -104,6 +110,18 @@ def test_a_table_of_several_sets_says_what_is_best_and_where_errors_are() -> Non
     assert "ganeval compare" in shown
 
 
+def test_the_frame_of_several_sets_has_the_verdicts_that_the_table_has() -> None:
+    found = collapse_test(Features(torch.zeros(60, 4), None, "x"), None)
+    classes = {"x": ClassScores(50, 50, report().metrics, {})}
+    judged = replace(report("b"), collapse=found, by_class=classes)
+    table = frames([report("a"), judged])
+    assert found.verdict == "suspected"
+    assert table["collapse"].fillna("").tolist() == ["", "suspected", ""], "a verdict is of a set, not of its classes"
+    assert table["class"].tolist() == ["", "", "x"]
+    assert "memorised" not in table
+    assert "suspected" in markdown([report("a"), judged])
+
+
 def test_the_mean_of_classes_has_the_digits_of_its_error() -> None:
     """Of 3.1512 +- 0.021 and 9.1 +- 1.2 it is 6.1256 +- 0.6001."""
     whole = report()
@@ -111,6 +129,13 @@ def test_the_mean_of_classes_has_the_digits_of_its_error() -> None:
     classes = {"x": ClassScores(50, 50, whole.metrics, {}), "y": ClassScores(50, 50, other, {})}
     (last,) = (line for line in text([replace(whole, by_class=classes)]).splitlines() if line.startswith("mean"))
     assert last.split() == ["mean", "6.13", "0.00123", "nan"]
+
+
+@pytest.mark.parametrize(
+    "kind", [AuditReport, CollapseReport, ComparisonReport, MemorisationReport, ScoreReport, Settings]
+)
+def test_what_has_many_fields_is_made_by_their_names(kind: type) -> None:
+    assert all(field.kw_only for field in fields(kind))
 
 
 def test_an_infinite_option_is_text_in_json() -> None:

@@ -64,7 +64,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reports(root: Path) -> list[ScoreReport]:
-    settings = Settings("classifier:digits", cache=False, gallery=True)
+    settings = Settings(extractor="classifier:digits", cache=False, gallery=True)
     return score_each([root / "half", root / "whole"], root / "real", settings)
 
 
@@ -174,7 +174,7 @@ def test_the_nearest_pairs_are_the_planted_copies(one: str) -> None:
 
 def test_copies_stand_beside_the_training_images_that_they_copy(root: Path) -> None:
     """`whole` against itself as the training set, with held-out images as the reference."""
-    settings = Settings("classifier:digits", cache=False, gallery=True)
+    settings = Settings(extractor="classifier:digits", cache=False, gallery=True)
     (report,) = score_each([root / "whole"], root / "real", settings, root / "whole")
     assert headlines(report)[2].answer == "It copies"
     assert headlines(report)[2].alarm
@@ -203,7 +203,7 @@ def test_rows_lead_to_their_images_past_bad_files_draws_and_the_cache(root: Path
         target = tmp_path / "set" / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(b"no image" if i % 7 == 2 else path.read_bytes())
-    settings = Settings("pixels:8", {}, n=200, skip_bad=True, gallery=True)
+    settings = Settings(extractor="pixels:8", metrics={}, n=200, skip_bad=True, gallery=True)
     for _ in range(2):  # made, then from the cache
         (report,) = score_each([tmp_path / "set"], None, settings)
         assert report.samples.n is not None
@@ -332,7 +332,7 @@ def test_without_two_directions_there_is_no_plane() -> None:
 def test_a_number_that_is_none_and_statistics_as_reference(root: Path, tmp_path: Path) -> None:
     features = extract(root / "real", "pixels:4", cache=False).pooled.double().numpy()
     np.savez(tmp_path / "stats.npz", mu=features.mean(0), sigma=np.cov(features.T))
-    settings = Settings("pixels:4", cache=False, gallery=True)
+    settings = Settings(extractor="pixels:4", cache=False, gallery=True)
     (report,) = score_each([root / "half"], tmp_path / "stats.npz", settings)
     markup = report.to_html()
     assert "moments alone" in markup

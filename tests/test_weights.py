@@ -222,6 +222,8 @@ def test_what_is_no_checkpoint(tmp_path: Path, content: object, message: str) ->
     with pytest.raises(GanevalError, match=message) as caught:
         load_checkpoint(path)
     assert "\n" not in str(caught.value)
+    assert "In PyTorch" not in str(caught.value), "torch's advice is not for who names a wrong file"
+    assert str(caught.value).endswith("torch.save(network.state_dict(), file)"), "whole, not cut"
     assert not Path("/tmp/ganeval-was-run").exists()
 
 
@@ -233,3 +235,5 @@ def test_a_truncated_checkpoint_and_a_missing_one(tmp_path: Path) -> None:
         load_checkpoint(path)
     with pytest.raises(GanevalError, match="no weights file"):
         load_checkpoint(tmp_path / "nothing.pth")
+    with pytest.raises(GanevalError, match=r"Is a directory$"):
+        load_checkpoint(tmp_path)

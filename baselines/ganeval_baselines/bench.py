@@ -80,7 +80,7 @@ def suite_of(name: str) -> Suite:
         return SUITES[key]
     if key in datasets.NAMES or Path(name).exists():
         return Suite(name, EXAMPLES)
-    raise unknown("suite or data set", name, [*SUITES, *datasets.NAMES])
+    raise unknown("suite or data set", name, {*SUITES, *datasets.NAMES})
 
 
 def applicable(data: Mixture | Images) -> list[str]:

@@ -123,8 +123,8 @@ def bench(
 ) -> int:  # fmt: skip
     """Train a SUITE of reference models, several seeds each, and write a record of every run.
 
-    SUITE is ring8, grid25, digits, mnist, or any data set or folder of images. Runs that have a record are
-    skipped, runs that were cut off go on. Then: ganeval leaderboard
+    SUITE is ring8, grid25, digits, mnist, classifiers, or any data set or folder of images. Runs that have a
+    record are skipped, runs that were cut off go on. Then: ganeval leaderboard
     """
     from ganeval.devices import pick_device
     from ganeval_baselines import bench as suites

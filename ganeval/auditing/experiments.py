@@ -70,24 +70,25 @@ class Level:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A row of EXPERIMENTS. kind: a defect to be seen, harmless, overfitting, or the sample size needed."""
+    """A row of EXPERIMENTS. kind: a defect to be seen, harmless, overfitting, or the sample size needed.
+
+    said: what is done, in sentences, as the page of an audit has it.
+    """
 
     title: str
     kind: Literal["defect", "harmless", "overfitting", "size"]
     axis: str
     levels: Callable[[Draw], Iterator[Level]]
+    said: str
 
 
 def mixing(draw: Draw) -> Iterator[Level]:
-    """A growing share of S_g is replaced by generated images."""
+    """Generated images for the first of S_g."""
     return _shares(draw, (GENERATED, draw.generated))
 
 
 def collapsing(draw: Draw) -> Iterator[Level]:
-    """In a growing share of clusters, every image of S_g is replaced by the one of them nearest to the centre.
-
-    Differs from a replacement by the centre itself: the mean of images is a blurred one, and blur is another defect.
-    """
+    """For all images of the first clusters the one of them nearest to the centre."""
     order, fate = draw.order_of_clusters(), draw.clusters[draw.held]
     nearest = {c: min(draw.held[fate == c], key=lambda row: draw.to_centre[row]) for c in order}
     for share in SHARES:
@@ -98,10 +99,7 @@ def collapsing(draw: Draw) -> Iterator[Level]:
 
 
 def dropping(draw: Draw) -> Iterator[Level]:
-    """A growing share of clusters vanishes from S_g; images of the other clusters take their places.
-
-    They are real images outside S_r that are not in S_g; where these run out, S_g's own a second time.
-    """
+    """No images of the first clusters, and more of the others."""
     order = draw.order_of_clusters()
     for share in DROPPED:
         gone = order[: round(share * len(order))]
@@ -113,14 +111,14 @@ def dropping(draw: Draw) -> Iterator[Level]:
 
 
 def overfitting(draw: Draw) -> Iterator[Level]:
-    """A growing share of S_g is replaced by training images; scored against S_r (validation) and against these."""
+    """Training images for the first of S_g, on a line for each of the two references."""
     for level in _shares(draw, draw.train):
         yield Level(level.strength, level.fake, draw.reference, "validation")
         yield Level(level.strength, level.fake, (draw.train,), "train")
 
 
 def sample_size(draw: Draw) -> Iterator[Level]:
-    """At n = 16, 32, 64, ..., n: real images against real ones, and a half-and-half mixture against the same."""
+    """The first n of S_g, real or half generated, at each of `sizes`."""
     for n in sizes(draw.n):
         real, half = ((REAL, draw.real[:n]),), n // 2
         yield Level(n, ((REAL, draw.held[:n]),), real, "real")
@@ -133,12 +131,12 @@ def sizes(n: int) -> list[int]:
 
 
 def shifted(draw: Draw) -> Iterator[Level]:
-    """A growing share of S_g is shifted by up to 1/16 of the side (at least a pixel)."""
+    """Shifted images for the first of S_g."""
     return _shares(draw, ("shift", draw.held))
 
 
 def rotated(draw: Draw) -> Iterator[Level]:
-    """A growing share of S_g is turned by up to 15 degrees."""
+    """Turned images for the first of S_g."""
     return _shares(draw, ("rotation", draw.held))
 
 
@@ -146,7 +144,7 @@ def distorted(name: str) -> Callable[[Draw], Iterator[Level]]:
     """The levels of one distortion in STRENGTHS."""
 
     def levels(draw: Draw) -> Iterator[Level]:
-        """Every image of S_g is distorted, with growing strength."""
+        """S_g as it is, and then at each of the strengths."""
         yield Level(0.0, ((REAL, draw.held),), draw.reference)
         for strength in STRENGTHS[name]:
             yield Level(strength, ((f"{name}:{strength:g}", draw.held),), draw.reference)
@@ -162,15 +160,40 @@ def _shares(draw: Draw, other: tuple[str, Rows]) -> Iterator[Level]:
         yield Level(share, ((bank, rows[:k]), (REAL, draw.held[k:])), draw.reference)
 
 
+DISTORTED = "Every image of S_g is distorted, with growing strength."
 EXPERIMENTS = {
-    "mixing": Experiment("generated images mixed in", "defect", "share of generated images", mixing),
-    "collapse": Experiment("mode collapsing", "defect", "share of clusters collapsed", collapsing),
-    "dropping": Experiment("mode dropping", "defect", "share of clusters dropped", dropping),
-    OVERFIT: Experiment("overfitting", "overfitting", "share of training images", overfitting),
-    "noise": Experiment("noise", "defect", "noise, sd / 255", distorted("noise")),
-    "blur": Experiment("blur", "defect", "blur, sigma / side", distorted("blur")),
-    "jpeg": Experiment("JPEG", "defect", "100 - JPEG quality", distorted("jpeg")),
-    "shift": Experiment("small shifts", "harmless", "share of shifted images", shifted),
-    "rotation": Experiment("small rotations", "harmless", "share of rotated images", rotated),
-    "size": Experiment("sample size", "size", "n", sample_size),
-}
+    "mixing": Experiment(
+        "generated images mixed in", "defect", "share of generated images", mixing,
+        "A growing share of S_g is replaced by generated images.",
+    ),
+    "collapse": Experiment(
+        "mode collapsing", "defect", "share of clusters collapsed", collapsing,
+        "In a growing share of clusters, every image of S_g is replaced by the one of them nearest to the centre. "
+        "Differs from a replacement by the centre itself: the mean of images is a blurred one, and blur is another "
+        "defect.",
+    ),
+    "dropping": Experiment(
+        "mode dropping", "defect", "share of clusters dropped", dropping,
+        "A growing share of clusters vanishes from S_g; images of the other clusters take their places. They are real "
+        "images outside S_r that are not in S_g; where these run out, S_g's own a second time.",
+    ),
+    OVERFIT: Experiment(
+        "overfitting", "overfitting", "share of training images", overfitting,
+        "A growing share of S_g is replaced by training images; scored against S_r (validation) and against these.",
+    ),
+    "noise": Experiment("noise", "defect", "noise, sd / 255", distorted("noise"), DISTORTED),
+    "blur": Experiment("blur", "defect", "blur, sigma / side", distorted("blur"), DISTORTED),
+    "jpeg": Experiment("JPEG", "defect", "100 - JPEG quality", distorted("jpeg"), DISTORTED),
+    "shift": Experiment(
+        "small shifts", "harmless", "share of shifted images", shifted,
+        "A growing share of S_g is shifted by up to 1/16 of the side (at least a pixel).",
+    ),
+    "rotation": Experiment(
+        "small rotations", "harmless", "share of rotated images", rotated,
+        "A growing share of S_g is turned by up to 15 degrees.",
+    ),
+    "size": Experiment(
+        "sample size", "size", "n", sample_size,
+        "At n = 16, 32, 64, ..., n: real images against real ones, and a half-and-half mixture against the same.",
+    ),
+}  # fmt: skip

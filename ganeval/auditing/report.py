@@ -27,7 +27,7 @@ SIZE = "size"
 MIXING = "mixing"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AuditReport(Printed):
     """What each metric sees. `verdicts["dropping"]["fid"].word` is 'sees', 'blind' or 'inverted'.
 
@@ -140,8 +140,7 @@ class AuditReport(Printed):
                 lines += [markdown_table(*self._grid(names, timed, fully=True)), ""]
         for name in self.curves:
             experiment = EXPERIMENTS[name]
-            said = " ".join((experiment.levels.__doc__ or "").split())
-            lines += [f"## {experiment.title[0].upper()}{experiment.title[1:]}", "", said, ""]
+            lines += [f"## {experiment.title[0].upper()}{experiment.title[1:]}", "", experiment.said, ""]
             lines += [f"![{experiment.title}]({name}.svg)", ""]
         lines += [f"{self.title(name)}, {reason}" for name, reason in self.skipped.items()]
         return "\n".join(lines).rstrip() + "\n"

@@ -64,8 +64,9 @@ def audit(
     Raises GanevalError for too few images, a reference without images, unknown names, or fewer than 4 repeats.
     """
     settings = Settings(
-        extractor, metrics, weights, n, seed, batch_size, device, precision, workers,
-        skip_bad=skip_bad, cache=cache, data_root=data_root, progress=progress, paranoid=paranoid,
+        extractor=extractor, metrics=metrics, weights=weights, n=n, seed=seed, batch_size=batch_size, device=device,
+        precision=precision, workers=workers, skip_bad=skip_bad, cache=cache, data_root=data_root, progress=progress,
+        paranoid=paranoid,
     )  # fmt: skip
     return audit_with(reference, settings, train=train, samples=samples, experiments=experiments, repeats=repeats)
 
@@ -100,9 +101,19 @@ def audit_with(
     )  # fmt: skip
     sets = {bank: _info(banks.images[bank]) for bank in (REAL, TRAIN, GENERATED) if bank in banks.images}
     return AuditReport(
-        sets, info, banks.n, repeats, seed, k, todo.wanted, bench.curves(), bench.least_seconds(),
-        {**todo.skipped, **bench.failed}, notes, environment(bench.device),
-    )  # fmt: skip
+        sets=sets,
+        extractor=info,
+        n=banks.n,
+        repeats=repeats,
+        seed=seed,
+        clusters=k,
+        metrics=todo.wanted,
+        curves=bench.curves(),
+        seconds=bench.least_seconds(),
+        skipped={**todo.skipped, **bench.failed},
+        warnings=notes,
+        environment=environment(bench.device),
+    )
 
 
 def _info(images: ImageSet) -> SetInfo:

@@ -25,13 +25,17 @@ class _Forms(click.Choice):
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA."
 )
-METRICS = click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME[:option=value,...]",
-    help="Repeatable; without it, all that apply run. See `ganeval list metrics`.",
-)
+
+
+def metrics_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--metric; `more` is what else its help says."""
+    said = "Repeatable; without it, all that apply run. See `ganeval list metrics`."
+    return click.option(
+        "--metric", "metrics", multiple=True, metavar="NAME[:option=value,...]", help=f"{said} {more}".strip()
+    )
+
+
+METRICS = metrics_option()
 FORMAT = click.option(
     "--format",
     "form",
@@ -70,8 +74,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:  # fmt: skip
         settings = Settings(
-            extractor, weights=weights, batch_size=batch_size, device=device, precision=precision, workers=workers,
-            skip_bad=skip_bad, data_root=data_root, cache=not no_cache, paranoid=paranoid,
+            extractor=extractor, weights=weights, batch_size=batch_size, device=device, precision=precision,
+            workers=workers, skip_bad=skip_bad, data_root=data_root, cache=not no_cache, paranoid=paranoid,
             progress=on_terminal() and not quiet,
         )  # fmt: skip
         return command(*args, settings=settings, quiet=quiet, **others)

@@ -14,7 +14,7 @@ import click
 
 from ganeval import distributed
 from ganeval.cli.collapse import exit_status
-from ganeval.cli.options import FORMAT, GPUS, METRICS, OUTPUT, draw_options, settings_options
+from ganeval.cli.options import FORMAT, GPUS, OUTPUT, draw_options, metrics_option, settings_options
 from ganeval.cli.output import complain_of, form_of, json_of, publish
 from ganeval.errors import GanevalError
 from ganeval.files import check_place
@@ -35,7 +35,7 @@ GATE_FAILED = 1
 @click.option("--ref", "reference", metavar="REF", help="Real images, a data set name, or a statistics .npz.")
 @click.option("--train", metavar="TRAINSET", help="What the model was trained on: does it copy? REF must be held out.")
 @click.option("--mirror", is_flag=True, help="TRAINSET's mirror images count too: for models trained on flips.")
-@METRICS
+@metrics_option("Naming some leaves out the verdict on collapse, unless --fail-on-collapse is given.")
 @settings_options
 @draw_options
 @GPUS
@@ -43,7 +43,10 @@ GATE_FAILED = 1
 @FORMAT
 @OUTPUT
 @click.option(
-    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write one page with verdicts and pictures."
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write one page: numbers, pictures, and the verdicts that were judged.",
 )
 @click.option("--fail-if", "gates", multiple=True, metavar="EXPR", help="Exit 1 where it holds: 'fid>20'. Repeatable.")
 @click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")

@@ -105,14 +105,25 @@ def collapse_test(
     p_modes = min((mode.p_value for mode in modes if mode.p_value is not None), default=1.0)
     compared = (len(some_fake), len(some_test), len(some_held))
     return CollapseReport(
-        verdict, kinds, min(1.0, 2 * min(p_modes, similarity.p_value)),
-        words.reasons(kinds, modes, similarity, fidelity, support, alpha / 2),
-        modes, p_modes, similarity, fidelity, support,
-        tuple((int(fake_rows[i]), int(fake_rows[j]), d) for i, j, d in nearest),
-        classes.how, len(x), len(y), compared, alpha, seed,
-        words.minimum_detectable(classes, shift, similarity, compared, alpha / 2),
-        words.notes(classes, shift, len(x), len(y), compared, alpha / 2),
-    )  # fmt: skip
+        verdict=verdict,
+        kinds=kinds,
+        p_value=min(1.0, 2 * min(p_modes, similarity.p_value)),
+        reasons=words.reasons(kinds, modes, similarity, fidelity, support, alpha / 2),
+        modes=modes,
+        p_modes=p_modes,
+        similarity=similarity,
+        fidelity=fidelity,
+        support=support,
+        duplicates=tuple((int(fake_rows[i]), int(fake_rows[j]), d) for i, j, d in nearest),
+        classes_from=classes.how,
+        n_fake=len(x),
+        n_real=len(y),
+        n_compared=compared,
+        alpha=alpha,
+        seed=seed,
+        minimum_detectable=words.minimum_detectable(classes, shift, similarity, compared, alpha / 2),
+        notes=words.notes(classes, shift, len(x), len(y), compared, alpha / 2),
+    )
 
 
 def _check(fake: Features, real: Features) -> None:
@@ -169,7 +180,20 @@ def _without_reference(fake: Features, alpha: float, seed: int) -> CollapseRepor
     verdict: Verdict = "suspected" if suspected else "undetermined"
     kinds = ("duplicated",) if suspected else ()
     return CollapseReport(
-        verdict, kinds, None, words.reasons(kinds, (), None, None, support, alpha / 2), (), None, None, None, support,
-        tuple((int(rows[i]), int(rows[j]), d) for i, j, d in nearest),
-        None, len(x), 0, (len(some), 0, 0), alpha, seed,
-    )  # fmt: skip
+        verdict=verdict,
+        kinds=kinds,
+        p_value=None,
+        reasons=words.reasons(kinds, (), None, None, support, alpha / 2),
+        modes=(),
+        p_modes=None,
+        similarity=None,
+        fidelity=None,
+        support=support,
+        duplicates=tuple((int(rows[i]), int(rows[j]), d) for i, j, d in nearest),
+        classes_from=None,
+        n_fake=len(x),
+        n_real=0,
+        n_compared=(len(some), 0, 0),
+        alpha=alpha,
+        seed=seed,
+    )

@@ -13,7 +13,7 @@ from ganeval.collapse.words import emptiest_first
 Verdict = Literal["none", "suspected", "collapsed", "undetermined"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CollapseReport:
     """The verdict, what it rests on, and what this many images could have shown.
 
@@ -46,11 +46,16 @@ class CollapseReport:
     @property
     def missing(self) -> tuple[Mode, ...]:
         """The modes that are dropped or starved, the emptiest first."""
+        return tuple(mode for mode in self.too_few if mode.kind != "hidden")
+
+    @property
+    def too_few(self) -> tuple[Mode, ...]:
+        """The evidence: the missing modes, and those that are 'hidden', perhaps among the unrealistic fakes."""
         return emptiest_first(self.modes)
 
     def to_dict(self) -> dict[str, Any]:
         """The `collapse` block of the JSON report."""
-        evidence: list[dict[str, Any]] = [asdict(mode) for mode in self.missing]
+        evidence: list[dict[str, Any]] = [asdict(mode) for mode in self.too_few]
         if "duplicated" in self.kinds or self.support.pairs:
             evidence.append({"kind": "duplicated", "pairs": [list(pair) for pair in self.duplicates]})
         return {

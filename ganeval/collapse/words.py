@@ -42,7 +42,7 @@ def reasons(
 
 
 def emptiest_first(modes: Iterable[Mode]) -> tuple[Mode, ...]:
-    """The missing modes; those whose printed ratios are equal stay in their order."""
+    """The modes with too few fakes; those whose printed ratios are equal stay in their order."""
     return tuple(sorted((mode for mode in modes if mode.kind), key=lambda mode: round(mode.ratio, 2)))
 
 

@@ -141,11 +141,19 @@ def compare_sets(
     }  # fmt: skip
     notes += _taken(found, todo, x, y, data, info.title)
     return ComparisonReport(
-        one.info, two.info, real.info, info, compared,
-        {name: NO_INFLUENCE.get(name, why) for name, why in {**todo.skipped, **failed}.items()},
-        [*notes, *(note for side in (one, two, real) for note in side.notes), *_warnings(one, two, real)],
-        paired, alpha, settings.seed, environment(device), round(time.perf_counter() - began, 3),
-    )  # fmt: skip
+        a=one.info,
+        b=two.info,
+        reference=real.info,
+        extractor=info,
+        metrics=compared,
+        skipped={name: NO_INFLUENCE.get(name, why) for name, why in {**todo.skipped, **failed}.items()},
+        warnings=[*notes, *(note for side in (one, two, real) for note in side.notes), *_warnings(one, two, real)],
+        paired=paired,
+        alpha=alpha,
+        seed=settings.seed,
+        environment=environment(device),
+        seconds=round(time.perf_counter() - began, 3),
+    )
 
 
 def _pairs(a: Side, b: Side, settings: Settings) -> list[str]:

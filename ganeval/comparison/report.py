@@ -39,7 +39,7 @@ class Compared:
     better: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ComparisonReport(Printed):
     """The differences between A and B, {metric name: its line}, and what they rest on.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganeval.errors import GanevalError
-from ganeval.extractors.state_dicts import load_checkpoint
+from ganeval.extractors.state_dicts import load_checkpoint, misfit
 from ganeval.weights import KNOWN, choose
 
 SIZE = 224
@@ -74,5 +74,5 @@ def load(variant: str | None, weights: Path | None) -> DinoV2:
         # timm's own conversion of the names.
         net.load_state_dict(checkpoint_filter_fn(state, net))
     except (RuntimeError, KeyError, IndexError) as error:
-        raise GanevalError(f"{path} is not for this network: {str(error).splitlines()[-1].strip()[:160]}") from None
+        raise misfit(path, error) from None
     return DinoV2(net, digest).eval()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pickle
 import warnings
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
 
-from ganeval.errors import GanevalError, said
+from ganeval.errors import GanevalError
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -24,9 +25,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise GanevalError(f"there is no weights file {path}") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:
+    except OSError as error:
+        raise GanevalError(f"can't load the weights in {path}: {error.strerror or 'it is damaged'}") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:
         # The unpickler meets arbitrary bytes, and each of these comes from some of them.
-        raise GanevalError(f"can't load the weights in {path}: {said(error)[:120]}; give a plain state dict") from None
+        raise GanevalError(
+            f"can't load the weights in {path}: torch.load reads no plain tensors in it ({type(error).__name__}); "
+            "save them with torch.save(network.state_dict(), file)"
+        ) from None
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):
@@ -39,5 +45,9 @@ def into(network: Any, state: dict[str, Any], path: Path) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise GanevalError(f"{path} is not for this network: {lines[-1].strip()[:160]}") from None
+        raise misfit(path, error) from None
+
+
+def misfit(path: Path, error: Exception) -> GanevalError:
+    """The error for a state dict of another network, with the last thing that torch found wrong."""
+    return GanevalError(f"{path} is not for this network: {shorten(str(error).splitlines()[-1], 160)}")

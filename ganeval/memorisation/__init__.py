@@ -78,11 +78,24 @@ def memorisation_test(
     flipped = int((a[(rows_fake[:, 0] >= len(t)).cpu().numpy()] < copies.limit).sum())
     identical = int((near_fake[:, 0] == 0).sum())
     return MemorisationReport(
-        verdict, p, words.reasons(verdict, copies, len(x), overlap, identical, flipped, c_t), copies, ratio,
-        _pairs(a, near_fake.cpu().numpy(), rows_fake.cpu().numpy(), float(np.median(b)), len(t)),
-        authentic(own[0][:, 0], own[1][:, 0], t), c_t, overlap,
-        len(x), len(y), len(t), (n, m), alpha, seed, words.minimum_detectable(n, m, alpha), notes,
-    )  # fmt: skip
+        verdict=verdict,
+        p_value=p,
+        reasons=words.reasons(verdict, copies, len(x), overlap, identical, flipped, c_t),
+        copies=copies,
+        ratio=ratio,
+        pairs=_pairs(a, near_fake.cpu().numpy(), rows_fake.cpu().numpy(), float(np.median(b)), len(t)),
+        authenticity=authentic(own[0][:, 0], own[1][:, 0], t),
+        ct=c_t,
+        overlap=overlap,
+        n_fake=len(x),
+        n_real=len(y),
+        n_train=len(t),
+        n_tested=(n, m),
+        alpha=alpha,
+        seed=seed,
+        minimum_detectable=words.minimum_detectable(n, m, alpha),
+        notes=notes,
+    )
 
 
 def _check(fake: Features, real: Features, train: Features, mirrored: Features | None, alpha: float) -> None:

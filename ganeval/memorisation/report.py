@@ -42,7 +42,7 @@ class Copies:
     interval: tuple[float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MemorisationReport:
     """The verdict, what it rests on, and what this many images could have shown.
 

@@ -25,7 +25,8 @@ def emd(fake: Array, real: Array, *, max_n: int = 2000, squared: bool = False, s
 
     Features (N, D) and (M, D); Euclidean cost, squared on request (Xu et al., 2018, arXiv:1806.07755). For equal n the
     transport plan is a permutation, found exactly by scipy's `linear_sum_assignment`. The larger set, and both above
-    max_n, are subsampled with the seed; `details` then says so: the cost grows with n cubed.
+    max_n, are subsampled with the seed, for the cost grows with n cubed; n_fake and n_real are what was used, and
+    `details` has a warning.
 
     Biased upwards, slowly vanishing in high dimension (n^(-1/D)): compare only at equal n. No standard error: no
     formula holds for sets apart and for equal ones, and the cost of repetitions on halves is 8 times the metric's.
@@ -39,7 +40,8 @@ def emd(fake: Array, real: Array, *, max_n: int = 2000, squared: bool = False, s
     details = {"n": n, "no_interval": COSTLY.format("8")}
     if n < max(len(x), len(y)):
         details["subsampled"] = f"{n} of {len(x)} samples against {n} of {len(y)} reference images"
-    return Estimate(value, None, None, len(x), len(y), details)
+        details["warning"] = f"a random {details['subsampled']}"
+    return Estimate(value, None, None, n, n, details)
 
 
 def equal_sizes(x: Tensor, y: Tensor, max_n: int, seed: int) -> tuple[Tensor, Tensor]:

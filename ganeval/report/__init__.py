@@ -53,7 +53,7 @@ class ClassScores:
     skipped: dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreReport(Printed):
     """How good the samples are. `report["fid"]` is the Estimate; `metrics` holds options and seconds as well.
 

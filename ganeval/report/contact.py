@@ -101,7 +101,7 @@ def _paste(canvas: PIL.Image.Image, tile: Tile, left: int, top: int) -> None:
 
 
 def collapse_picture(reports: Sequence[ScoreReport]) -> bytes:
-    """PNG: each missing mode's real images by name, and the nearest pairs of samples side by side.
+    """PNG: the real images of each mode with too few fakes by name, and the nearest pairs of samples side by side.
 
     The reports come from `score(..., gallery=True)`.
     Raises GanevalError where no report has a picture to show.
@@ -120,11 +120,11 @@ def _bands(report: ScoreReport) -> list[Band]:
     against = f" against {report.reference.source}" if report.reference else ""
     verdict = "no collapse found" if collapse.verdict == "none" else f"{collapse.verdict}{kinds}"
     bands = [Band(f"{report.samples.source}{against}", heading=True), Band(verdict)]
-    for mode in collapse.missing:
+    for mode in collapse.too_few:
         kind = MISSING.get(mode.kind or "", mode.kind)
         counts = f"{kind}: {mode.n_fake:,} of the samples, {mode.n_real:,} of the real images, such as these"
         bands.append(Band(f"{mode.name}, {counts}", [gallery.real[i] for i in mode.examples if i in gallery.real]))
-    if report.reference and not collapse.missing:
+    if report.reference and not collapse.too_few:
         bands.append(Band("No class is missing."))
     pairs = [pair for pair in collapse.duplicates if pair[0] in gallery.fake and pair[1] in gallery.fake]
     tiles = [gallery.fake[i] for pair in pairs for i in pair[:2]]

@@ -55,7 +55,7 @@ def collect(
 ) -> Gallery:  # fmt: skip
     """The pictures that the verdicts name, a random SHOWN of each set, and the plane."""
     near = [row for i, j, _ in collapse.duplicates for row in (i, j)] if collapse else []
-    missing = [row for mode in collapse.missing for row in mode.examples] if collapse else []
+    missing = [row for mode in collapse.too_few for row in mode.examples] if collapse else []
     copies = memorisation.pairs if memorisation else ()
     fake_grid, real_grid = _draw(fake, seed), _draw(real, seed)
     reference = real.data if real and isinstance(real.data, Features) else None

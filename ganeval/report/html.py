@@ -64,7 +64,7 @@ def _set(report: ScoreReport, name: str, i: int, axes: Mapping[str, Axis]) -> di
         ) if shown["tiles"]],
         "no_pictures": _no_pictures(report),
         "metrics": [_metric(report, key, scored, axes[key]) for key, scored in report.metrics.items()],
-        "missing": [missing_mode(mode, gallery.real) for mode in (report.collapse.missing if report.collapse else ())],
+        "missing": [missing_mode(mode, gallery.real) for mode in (report.collapse.too_few if report.collapse else ())],
         "pairs": near_pairs(report, gallery), "copies": closest(report, gallery),
         "histogram": Markup(histogram), "drawn": drawn, "classes": sum(1 for m in modes if m.n_fake or m.n_real),
         "plane": gallery.plane and Markup(figures.plane(gallery.plane)), "share": gallery.plane and gallery.plane.share,
@@ -128,7 +128,9 @@ def _protocol(report: ScoreReport) -> list[tuple[str, str]]:
 def _source(what: str, info: SetInfo | None) -> list[tuple[str, str | None]]:
     if info is None:
         return [(what, "none")]
-    return [(what, info.source), (f"{what}, n", _count(info.n)), (f"{what}, sha256", info.sha256)]
+    drawn = None if info.drawn is None else _count(info.drawn)
+    return [(what, info.source), (f"{what}, n", _count(info.n)), (f"{what}, features drawn", drawn),
+            (f"{what}, sha256", info.sha256)]  # fmt: skip
 
 
 def _count(n: int | None) -> str:

@@ -56,15 +56,18 @@ def wide(reports: Sequence[ScoreReport]) -> tuple[list[str], list[list[str]]]:
         [label, str(report.samples.n), *(cells(report[m])[0] if m in report.metrics else "-" for m in titles)]
         for label, report in zip(short([r.samples.source for r in reports]), reports, strict=True)
     ]
-    if any(report.collapse for report in reports):
-        header.append("collapse")
-        for line, report in zip(body, reports, strict=True):
-            line.append(report.collapse.verdict if report.collapse else "-")
-    if any(report.memorisation for report in reports):
-        header.append("memorised")
-        for line, report in zip(body, reports, strict=True):
-            line.append(report.memorisation.verdict if report.memorisation else "-")
+    found = [_found(report) for report in reports]
+    for kind in dict.fromkeys(kind for verdicts in found for kind in verdicts):
+        header.append(kind)
+        for line, verdicts in zip(body, found, strict=True):
+            line.append(verdicts.get(kind, "-"))
     return header, body
+
+
+def _found(report: ScoreReport) -> dict[str, str]:
+    """{column: verdict} of those that there are."""
+    verdicts = {"collapse": report.collapse, "memorised": report.memorisation}
+    return {kind: found.verdict for kind, found in verdicts.items() if found}
 
 
 def short(sources: list[str]) -> list[str]:
@@ -78,7 +81,7 @@ def text(reports: Sequence[ScoreReport]) -> str:
     first, *others = reports
     context = [] if others else [("samples", set_of(first.samples.source, first.samples.n))]
     if first.reference:
-        context.append(("reference", set_of(first.reference.source, first.reference.n)))
+        context.append(("reference", set_of(first.reference.source, first.reference.n, first.reference.drawn)))
     if first.train:
         context.append(("train", set_of(first.train.source, first.train.n)))
     context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
@@ -148,9 +151,10 @@ def sharing(texts: Mapping[str, str]) -> dict[str, list[str]]:
     return shared
 
 
-def set_of(source: str, n: int | None) -> str:
-    """A set of images by its source and size."""
-    return f"{source} ({'unknown n' if n is None else f'{n:,} images'})"
+def set_of(source: str, n: int | None, drawn: int | None = None) -> str:
+    """A set of images by its source and size, and by what was drawn of a statistics file's features."""
+    rows = "" if drawn is None else f"; for metrics of features a random {drawn:,}"
+    return f"{source} ({'unknown n' if n is None else f'{n:,} images'}{rows})"
 
 
 def treated(counts: dict[str, int]) -> str:
@@ -227,7 +231,7 @@ def frame(report: ScoreReport) -> pd.DataFrame:
 
 
 def frames(reports: Sequence[ScoreReport]) -> pd.DataFrame:
-    """One report: `frame`. Several: a row a sample set with each metric's value and standard error.
+    """One report: `frame`. Several: a row a sample set with each metric's value and standard error, and the verdicts.
 
     The rows of each class follow those of their set, named in the column `class`.
     """
@@ -243,6 +247,7 @@ def frames(reports: Sequence[ScoreReport]) -> pd.DataFrame:
             record: dict[str, Any] = {"samples": report.samples.source, "class": group, "n": n}
             for name, scored in metrics.items():
                 record[name], record[f"{name}_std_error"] = scored.estimate.value, scored.estimate.std_error
-            records.append(record)
+            # The verdicts are of the whole set, and not of a class.
+            records.append(record if group else record | _found(report))
     lines = pd.DataFrame.from_records(records)
     return lines if any(report.by_class for report in reports) else lines.drop(columns="class")

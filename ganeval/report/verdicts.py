@@ -42,9 +42,9 @@ def verdict(report: ScoreReport) -> str:
         facts.append(("p-value", f"{collapse.p_value:.3g}, of the smaller of two tests, doubled"))
     facts += [("because" if i == 0 else "", reason) for i, reason in enumerate(collapse.reasons)]
     lines = [fact(*pair) for pair in facts]
-    if collapse.missing:
+    if collapse.too_few:
         header = ("missing or thin", "fakes", "real images", "of its share")
-        rows = [(mode.name, f"{mode.n_fake:,}", f"{mode.n_real:,}", f"{mode.ratio:.2f}") for mode in collapse.missing]
+        rows = [(mode.name, f"{mode.n_fake:,}", f"{mode.n_real:,}", f"{mode.ratio:.2f}") for mode in collapse.too_few]
         lines += ["", *table(header, rows)]
     seen = collapse.minimum_detectable.get("text")
     lines += ["", *([fact("could see", seen)] if seen else []), *(fact("note", note) for note in collapse.notes)]

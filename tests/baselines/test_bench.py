@@ -177,6 +177,16 @@ def test_an_unknown_suite() -> None:
         suite_of("ringg8")
 
 
+def test_every_suite_is_in_the_help_and_once_in_the_error() -> None:
+    shown = CliRunner().invoke(cli, ["bench", "--help"], prog_name="ganeval").output
+    with pytest.raises(GanevalError, match="known: ") as caught:
+        suite_of("qqq")
+    known = str(caught.value).partition("known: ")[2].split(", ")
+    for name in suites.SUITES:
+        assert f"{name}," in shown
+        assert known.count(name) == 1
+
+
 def test_the_command_says_what_came(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [
         "bench", "ring8", "--models", "nsgan,lsgan", "--seeds", "1", "--budget", "256",

@@ -219,7 +219,7 @@ def scores(name: str, n: int) -> None:
         test[n : 2 * n],
         {"honest": test[:n], "copied": train[:n], "copied as JPEG 75": _jpeg(train[:n], 75)},
     )
-    settings = Settings(EXTRACTORS[name], metrics=SCORES, cache=False)
+    settings = Settings(extractor=EXTRACTORS[name], metrics=SCORES, cache=False)
     reports = dict(zip(sets, score_each(list(sets.values()), held_out, settings, train), strict=True))
     click.echo(f"| | {' | '.join(sets)} |\n|---|{'---:|' * len(sets)}")
     for metric in SCORES:
