@@ -23,6 +23,12 @@ def advise(
         for line in scored.values()
         if "warning" in line.estimate.details
     )
+    yield from (
+        f"{title(line.metric)}: the reference was taken for the training set; if it is not, no copy was to be seen: "
+        "give the training set with --train"
+        for line in scored.values()
+        if line.metric.train == "instead" and train is None
+    )
     if not verified:
         yield "the weights are not known to be the published ones: these numbers are not comparable with published ones"
     yield from of_images(fake, real)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar
@@ -11,6 +12,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+import ganeval
 from ganeval.errors import GanevalError
 from ganeval.settings import Precision
 
@@ -129,3 +131,14 @@ class Fitting(Generic[T]):
             self.most = max(1, min(self.most, len(rows)) // 2)
             torch.cuda.empty_cache()
             log.warning("%s is out of memory; going on with %d images at once", self.device, self.most)
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """What a number may depend on besides its inputs."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    return {
+        "ganeval": ganeval.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": name,
+    }

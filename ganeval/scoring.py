@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import torch
 
-import ganeval
 from ganeval import cache as caches
 from ganeval.advice import advise
 from ganeval.classes import check_labels, class_warnings, score_classes
-from ganeval.devices import pick_device
+from ganeval.devices import environment, pick_device
 from ganeval.distributed import failing_together, gather, rank
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, Scored, plan, requested, run
@@ -148,15 +146,7 @@ def _report(
 ) -> ScoreReport:
     features = fake.features
     data = real.known if real else None
-    info = ExtractorInfo(
-        net.name if net else "features",
-        features.fingerprint,
-        features.pooled.shape[1],
-        net.weights_sha256 if net else None,
-        net.verified if net else False,
-        settings.precision,
-        reason,
-    )
+    info = ExtractorInfo.of(net, features, settings.precision, reason)
     learnt = train.features if train else None
     began = time.perf_counter()
     copying, unseen = judge_copying(features, data, train, settings, device)
@@ -223,14 +213,3 @@ def _name_of(side: Side) -> str:
     survey = side.data.survey if isinstance(side.data, Features) else None
     read = hashlib.sha256(survey.digests.tobytes()).hexdigest() if survey else None
     return caches.key_of(side.info.sha256, read)
-
-
-def environment(device: torch.device) -> dict[str, str]:
-    """What a number may depend on besides its inputs."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    return {
-        "ganeval": ganeval.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": name,
-    }

@@ -348,6 +348,8 @@ def test_mifid_is_against_the_training_set_where_there_is_one(digits: tuple) -> 
         with_train = ganeval.score(honest, held_out, train=train, metrics="mifid", **DIGITS)["mifid"]
         less = ganeval.score(honest, held_out, train=train[:600], metrics="mifid", **DIGITS)["mifid"]
         assert float(without) == pytest.approx(float(mifid(fake, real)), rel=1e-6)
+        report = ganeval.score(honest, held_out, metrics="mifid", **DIGITS)
+        assert any("the reference was taken for the training set" in text for text in report.warnings)
         assert float(with_train) == pytest.approx(float(mifid(fake, learnt)), rel=1e-6)
         assert float(less) == pytest.approx(float(mifid(fake, learnt[:600])), rel=1e-6)
         assert (with_train.n_real, with_train.details["against"]) == (1200, "the training set")

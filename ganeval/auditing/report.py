@@ -128,7 +128,7 @@ class AuditReport(Printed):
         train = _named(self.sets[TRAIN]) if TRAIN in self.sets else "none given: held-out reference images play it"
         yield "training", train
         yield "generated", _named(self.sets[GENERATED])
-        yield "features", f"{self.extractor.dim} from {self.extractor.name} ({self.extractor.reason})"
+        yield "features", str(self.extractor)
         yield "sets", f"n = {self.n}, {self.repeats} repeats, {self.clusters} clusters, seed {self.seed}"
 
     def to_markdown(self) -> str:

@@ -16,13 +16,12 @@ from ganeval.auditing.banks import Banks, clustered, open_banks
 from ganeval.auditing.experiments import EXPERIMENTS, GENERATED, REAL, TRAIN, Draw, Level, Selection
 from ganeval.auditing.report import AuditReport
 from ganeval.auditing.verdicts import Curve
-from ganeval.devices import pick_device
+from ganeval.devices import environment, pick_device
 from ganeval.errors import GanevalError, unknown
 from ganeval.evaluate import Plan, Requests, plan, requested, run
 from ganeval.images import ImageSet, Source
 from ganeval.registry import METRICS
 from ganeval.report import ExtractorInfo
-from ganeval.scoring import environment
 from ganeval.settings import Precision, Settings
 from ganeval.sides import SetInfo
 from ganeval.types import ExtractorLike
@@ -95,10 +94,7 @@ def audit_with(
             for name in names:
                 bench.score(name, draw)
                 bar.update()
-    info = ExtractorInfo(
-        banks.net.name, real.fingerprint, real.pooled.shape[1], banks.net.weights_sha256, banks.net.verified,
-        settings.precision, reason,
-    )  # fmt: skip
+    info = ExtractorInfo.of(banks.net, real, settings.precision, reason)
     sets = {bank: _info(banks.images[bank]) for bank in (REAL, TRAIN, GENERATED) if bank in banks.images}
     return AuditReport(
         sets=sets,

@@ -19,7 +19,7 @@ from ganeval.comparison.differences import Difference, difference, nearer
 from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.report import Compared, ComparisonReport
-from ganeval.devices import for_metrics, pick_device
+from ganeval.devices import environment, for_metrics, pick_device
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
 from ganeval.fp32 import true_fp32
@@ -28,7 +28,6 @@ from ganeval.metrics._inputs import matrix, pair
 from ganeval.multiple import holm
 from ganeval.registry import METRICS, Metric
 from ganeval.report import ExtractorInfo
-from ganeval.scoring import environment
 from ganeval.settings import Precision, Settings
 from ganeval.sides import Side, choose_extractor, extract_side, open_side, refuse_mixture
 from ganeval.types import ExtractorLike, Features, Moments
@@ -127,10 +126,7 @@ def compare_sets(
     )  # fmt: skip
     x, y, data = one.features, two.features, real.data if isinstance(real.data, Moments) else real.features
     _check(one, two, real)
-    info = ExtractorInfo(
-        net.name if net else "features", x.fingerprint, x.pooled.shape[1], net.weights_sha256 if net else None,
-        net.verified if net else False, settings.precision, reason,
-    )  # fmt: skip
+    info = ExtractorInfo.of(net, x, settings.precision, reason)
     todo = plan(settings.metrics, x if y.logits is not None else y, data, info.name, settings.seed)
     found, failed = _differences(todo, x, y, data, for_metrics(device), settings.seed, paired)
     adjusted = holm([d.p_value for d in found.values()])

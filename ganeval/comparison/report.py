@@ -154,7 +154,7 @@ class ComparisonReport(Printed):
             ("A", set_of(self.a.source, self.a.n)),
             ("B", set_of(self.b.source, self.b.n)),
             ("reference", set_of(self.reference.source, self.reference.n)),
-            ("features", f"{self.extractor.dim} from {self.extractor.name} ({self.extractor.reason})"),
+            ("features", str(self.extractor)),
             ("pairs", "image by image, by file name" if self.paired else ""),
         ]
         header = ("metric", "A", "B", "A - B", f"{LEVEL:.0%} interval", "p, Holm", "better")

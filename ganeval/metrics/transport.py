@@ -40,7 +40,8 @@ def emd(fake: Array, real: Array, *, max_n: int = 2000, squared: bool = False, s
     details = {"n": n, "no_interval": COSTLY.format("8")}
     if n < max(len(x), len(y)):
         details["subsampled"] = f"{n} of {len(x)} samples against {n} of {len(y)} reference images"
-        details["warning"] = f"a random {details['subsampled']}"
+    if n == max_n < min(len(x), len(y)):
+        details["warning"] = f"a random {details['subsampled']}, for its cost: max_n={max_n}"
     return Estimate(value, None, None, n, n, details)
 
 

@@ -15,7 +15,7 @@ from ganeval.memorisation import MemorisationReport
 from ganeval.precision import PrecisionEffect
 from ganeval.registry import Metric
 from ganeval.sides import SetInfo
-from ganeval.types import LEVEL, Estimate
+from ganeval.types import LEVEL, Estimate, Extractor, Features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,16 @@ class ExtractorInfo:
     verified: bool
     precision: str
     reason: str
+
+    @classmethod
+    def of(cls, net: Extractor | None, features: Features, precision: str, reason: str) -> ExtractorInfo:
+        """Of the network that made the features, or of features that the caller brought."""
+        made = ("features", None, False) if net is None else (net.name, net.weights_sha256, net.verified)
+        name, sha256, verified = made
+        return cls(name, features.fingerprint, features.pooled.shape[1], sha256, verified, precision, reason)
+
+    def __str__(self) -> str:
+        return f"{self.dim} from {self.name} ({self.reason})"
 
     def title(self, metric: Metric) -> str:
         """What people read: 'FID' only for Inception features with verified weights, 'FD' otherwise."""

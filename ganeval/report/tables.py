@@ -84,7 +84,7 @@ def text(reports: Sequence[ScoreReport]) -> str:
         context.append(("reference", set_of(first.reference.source, first.reference.n, first.reference.drawn)))
     if first.train:
         context.append(("train", set_of(first.train.source, first.train.n)))
-    context.append(("features", f"{first.extractor.dim} from {first.extractor.name} ({first.extractor.reason})"))
+    context.append(("features", str(first.extractor)))
     body = _all_sets(reports) if others else table(HEADER, list(rows(first)))
     for title, header, classes in by_class(reports):
         body += ["", *([title] if others else []), *blocks(header, classes)]

@@ -36,7 +36,7 @@ def verdict(report: ScoreReport) -> str:
     facts = [("samples", f"{report.samples.source} ({collapse.n_fake:,} images)")]
     if report.reference:
         facts.append(("reference", f"{report.reference.source} ({collapse.n_real:,} images)"))
-    facts.append(("features", f"{report.extractor.dim} from {report.extractor.name} ({report.extractor.reason})"))
+    facts.append(("features", str(report.extractor)))
     facts.append(("verdict", " ".join([collapse.verdict, *(f"[{kind}]" for kind in collapse.kinds)])))
     if collapse.p_value is not None:
         facts.append(("p-value", f"{collapse.p_value:.3g}, of the smaller of two tests, doubled"))
