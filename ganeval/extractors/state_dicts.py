@@ -29,8 +29,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise GanevalError(f"can't load the weights in {path}: {error.strerror or 'it is damaged'}") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:
         # The unpickler meets arbitrary bytes, and each of these comes from some of them.
+        archive = "it is a TorchScript archive, which holds code"
+        other = f"torch.load reads no plain tensors in it ({type(error).__name__})"
         raise GanevalError(
-            f"can't load the weights in {path}: torch.load reads no plain tensors in it ({type(error).__name__}); "
+            f"can't load the weights in {path}: {archive if 'TorchScript' in str(error) else other}; "
             "save them with torch.save(network.state_dict(), file)"
         ) from None
     if not isinstance(state, dict) or not all(
