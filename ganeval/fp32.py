@@ -37,18 +37,21 @@ class _Everywhere:
 def _all_digits() -> Callable[[], object]:
     mkldnn: Any = torch.backends.mkldnn
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    switches: list[tuple[Any, str, Any]] = [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
-    if hasattr(cudnn, "conv"):  # since torch 2.9, which can't read these where the newer ones were used
-        places: Any = matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv
-        switches = [(place, "fp32_precision", "ieee") for place in places]
-    before = [(place, name, getattr(place, name)) for place, name, _ in switches]
+    if not hasattr(cudnn, "conv"):
+        products, convolutions = torch.get_float32_matmul_precision(), cudnn.allow_tf32
+        _put(cudnn, "allow_tf32", False)
+        torch.set_float32_matmul_precision("highest")
+        return lambda: (_put(cudnn, "allow_tf32", convolutions), torch.set_float32_matmul_precision(products))
+    # Since torch 2.9, which can't read the older settings where these were used.
+    places: Any = matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "ieee"
+    return lambda: [_put(place, "fp32_precision", value) for place, value in zip(places, before, strict=True)]
 
-    def put(settings: list[tuple[Any, str, Any]]) -> None:
-        for setting in settings:
-            setattr(*setting)
 
-    put(switches)
-    return partial(put, before)
+def _put(place: Any, name: str, value: object) -> None:
+    setattr(place, name, value)
 
 
 def _float32() -> Callable[[], object]:

@@ -221,7 +221,7 @@ def test_some_rows_of_two_kinds_of_files_raise_no_alarm(tmp_path: Path) -> None:
 
 def test_features_of_another_network_are_refused_before_images_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     real = classified()
-    monkeypatch.setattr("ganeval.sides.extract", lambda *_, **__: pytest.fail("images were read"))
+    monkeypatch.setattr("ganeval.sides.extract_with", lambda *_, **__: pytest.fail("images were read"))
     with pytest.raises(GanevalError, match="made by classifier-digits"):
         ganeval.score(IMAGES, real, extractor="pixels:4")
     with pytest.raises(GanevalError, match="name the extractor that made them"):
