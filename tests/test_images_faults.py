@@ -460,6 +460,7 @@ def test_a_damaged_file_is_given_to_the_readers_of_documented_formats_alone(tmp_
         (torch.zeros(2, 3, 4, 4).to_sparse(), "dense"),
         (torch.zeros(2, 3, 4, 4, device="meta"), "dense"),
         (torch.zeros(2, 3, 4, 4).to(torch.float8_e4m3fn), "dense"),
+        (torch.nested.nested_tensor([torch.zeros(3, 4, 4)] * 2, layout=torch.jagged), "nested"),
         ([torch.zeros(3, 4, 4).to_sparse()] * 2, "dense"),
         ([torch.zeros(3, 4, 4), torch.zeros(3, 4, 4, device="meta")], "list"),
         ([PIL.Image.fromarray(PIXELS[0]), PIL.Image.new("F", (7, 8))], "image 1 of the list"),
@@ -467,7 +468,7 @@ def test_a_damaged_file_is_given_to_the_readers_of_documented_formats_alone(tmp_
         ("a" * 5000, "too long"),
         (Path("a" * 5000), "too long"),
     ],
-    ids=["sparse", "meta", "float8", "sparse list", "two devices", "mode F", "NUL", "long", "long path"],
+    ids=["sparse", "meta", "float8", "nested", "sparse list", "two devices", "mode F", "NUL", "long", "long path"],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_odd_sources(source: object, words: str) -> None:

@@ -101,6 +101,8 @@ def _pixels(image: PIL.Image.Image, i: int) -> Tensor:
 def from_memory(images: Tensor | np.ndarray) -> ImageSet:
     """A tensor (N, C, H, W) or an array (N, H, W[, C])."""
     if isinstance(images, Tensor):
+        if images.is_nested:
+            raise GanevalError("a tensor of images must be (N, 3, H, W), got a nested one; give a stack of one size")
         if images.ndim != 4 or images.shape[1] not in (1, 3, 4):
             raise GanevalError(f"a tensor of images must be (N, 3, H, W), got {tuple(images.shape)}")
         try:
