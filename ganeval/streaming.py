@@ -249,14 +249,8 @@ def batch_of(images: Any) -> Tensor:
         raise GanevalError(f"a batch is a tensor or an array, got a {type(images).__name__}; "
                            "of a loader's batches give the images: images, _ = batch")  # fmt: skip
     if images.layout != torch.strided or images.is_nested or images.is_quantized or images.is_meta:
-        kind = (
-            "nested"
-            if images.is_nested
-            else "without values"
-            if images.is_meta
-            else f"of {images.dtype}, {images.layout}"
-        )
-        raise GanevalError(f"a batch is one dense tensor, got one {kind}; give x.to_dense(), x.dequantize() or a stack")
+        raise GanevalError(f"a batch is one dense tensor of values, got {images.dtype}, {images.layout} on "
+                           f"{images.device}; give x.to_dense(), x.dequantize() or a stack")  # fmt: skip
     return images
 
 
