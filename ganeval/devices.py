@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import ganeval
+from ganeval.distributed import number_of
 from ganeval.errors import GanevalError
 from ganeval.settings import Precision
 
@@ -32,13 +33,17 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         mps = torch.backends.mps.is_available()
         # Under torchrun each process of a machine has a card of its own.
-        cuda = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(1, torch.cuda.device_count())}"
+        cuda = f"cuda:{number_of('LOCAL_RANK', 0) % max(1, torch.cuda.device_count())}"
         return torch.device(cuda if torch.cuda.is_available() else "mps" if mps else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise GanevalError(f"this machine has no device {name!r}; try --device auto or --device cpu") from None
+        # There and back: "meta" takes numbers, and gives none.
+        torch.zeros(1, device=device).item()
+        known = device.type != "cpu" or not device.index  # torch takes any number for the CPU, which is one
+    except (RuntimeError, AssertionError, ImportError, TypeError):
+        known = False
+    if not known:
+        raise GanevalError(f"this machine has no device {name!r}; try --device auto or --device cpu")
     return device
 
 

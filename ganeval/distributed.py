@@ -19,28 +19,54 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from ganeval.errors import GanevalError
+from ganeval.errors import GanevalError, said
 
 T = TypeVar("T")
 PATIENCE = timedelta(hours=12)
 """How long one rank waits for another: as long as a slow one may take over its images. One that dies is noticed."""
 
 POLL, GRACE = 0.1, 5.0
+FEW = 4
+"""Processes that any machine may be asked for."""
 
 
 def started() -> bool:
-    """Whether torchrun, or `launch`, has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+    """Whether torchrun, or `launch`, has started this process as one of several.
+
+    Raises GanevalError where the variables that say so are no such numbers.
+    """
+    world = number_of("WORLD_SIZE", 1)
+    if world < 2 or "RANK" not in os.environ:
+        return False
+    if not 0 <= (own := number_of("RANK", 0)) < world:
+        raise GanevalError(f"RANK={own} with WORLD_SIZE={world}: give each process a number from 0 to {world - 1}")
+    return True
+
+
+def number_of(name: str, default: int) -> int:
+    """What a variable that torchrun sets says. Raises GanevalError where it is no whole number."""
+    text = os.environ.get(name, default)
+    try:
+        return int(text)
+    except ValueError:
+        raise GanevalError(f"{name}={text!r} is no whole number; unset it, or start the job by torchrun") from None
 
 
 def join() -> bool:
-    """Takes this process into the group that it was started in; False where it was started alone."""
+    """Takes this process into the group that it was started in; False where it was started alone.
+
+    Raises GanevalError where that can't be, as without an address to meet at.
+    """
     if not started():
         return False
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        dist.init_process_group("gloo", timeout=PATIENCE)
+        try:
+            dist.init_process_group("gloo", timeout=PATIENCE)
+        except (ValueError, RuntimeError) as error:
+            raise GanevalError(f"can't meet the other processes ({said(error)}); start the job by torchrun, or unset "
+                               "WORLD_SIZE for a process alone") from None  # fmt: skip
         # Threads of a group that is still there when Python ends abort the process, about one time in ten.
         atexit.register(dist.destroy_process_group)
     return True
@@ -147,12 +173,27 @@ def deal(costs: Sequence[float]) -> list[int]:
     return ranks
 
 
-def launch(processes: int) -> int:
+def check_processes(processes: int, device: str) -> None:
+    """Raises GanevalError for more than FEW and than there are CUDA cards, or cores where none is to be used."""
+    if processes <= FEW:
+        return
+    import torch
+
+    cards = 0 if device == "cpu" else torch.cuda.device_count()
+    most, of = (cards, "CUDA card") if cards else (os.cpu_count() or 1, "processor core")
+    if processes > most:
+        raise GanevalError(f"--gpus {processes}: this machine has {most} {of}{'s' * (most > 1)}; "
+                           f"give 1 to {max(FEW, most)}")  # fmt: skip
+
+
+def launch(processes: int, device: str) -> int:
     """Runs the command line of this process in so many that share its work; returns the exit code.
 
     What `torchrun --standalone --nproc-per-node N -m ganeval ...` does, without its own reports. When one process
-    fails the others are ended within seconds. Raises GanevalError where the first of them could not say why.
+    fails the others are ended within seconds.
+    Raises GanevalError for more processes than `check_processes` lets pass, and where the first could not say why.
     """
+    check_processes(processes, device)
     # Ended from outside, it ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with socket.socket() as free:
@@ -160,14 +201,11 @@ def launch(processes: int) -> int:
         port = free.getsockname()[1]
     group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes))}
-    started_ones = [
-        subprocess.Popen(
-            [sys.executable, "-m", "ganeval", *sys.argv[1:]],
-            env={**threads, **os.environ, **group, "RANK": str(i), "LOCAL_RANK": str(i)},
-        )
-        for i in range(processes)
-    ]
+    started_ones: list[subprocess.Popen[bytes]] = []
     try:
+        for i in range(processes):
+            environment = {**threads, **os.environ, **group, "RANK": str(i), "LOCAL_RANK": str(i)}
+            started_ones.append(subprocess.Popen([sys.executable, "-m", "ganeval", *sys.argv[1:]], env=environment))
         _wait(started_ones, lambda codes: None not in codes or any(codes))
         # One that fails is noticed by the others, and the first says so; it may also be too busy to notice.
         _wait(started_ones, lambda codes: None not in codes, GRACE)

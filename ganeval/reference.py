@@ -22,6 +22,7 @@ from torch import Tensor
 from ganeval.distributed import fold, gather, rank
 from ganeval.errors import GanevalError, said
 from ganeval.files import result_file
+from ganeval.images.archives import check_names
 from ganeval.images.arrays import mapped_member
 from ganeval.metrics._moments import Running
 from ganeval.types import Features, Moments
@@ -146,8 +147,11 @@ def load_statistics(path: str | Path) -> Moments:
     path = os.path.expanduser(path)
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            check_names(file.zip.namelist(), path)
             mean, cov = file["mu"], file["sigma"]
             facts = {name: file[name].item() for name in FACTS if name in file}
+    except GanevalError:
+        raise
     except Exception as error:
         # zipfile, its decompressors and numpy raise what they like for damaged bytes.
         raise GanevalError(f"can't read the statistics in {path} ({said(error)}); make them again") from None

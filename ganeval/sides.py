@@ -12,6 +12,7 @@ from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor
 from ganeval.features import extract_with, full_fingerprint
 from ganeval.images import ImageSet, Source, open_images
+from ganeval.images.archives import check_sums
 from ganeval.images.digests import digest_of
 from ganeval.reference import holds_images, is_statistics, load_statistics
 from ganeval.settings import Settings
@@ -80,7 +81,7 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
         return Side(SetInfo(GIVEN, len(source), None), source)
     if may_be_statistics and is_statistics(source):
         moments = load_statistics(source)
-        sha256 = digest_of(source, cache=settings.cache, paranoid=settings.paranoid)
+        sha256 = digest_of(source, check_sums, cache=settings.cache, paranoid=settings.paranoid)
         if moments.features and settings.n is not None:
             rows = torch.tensor(_drawn(len(moments.features), str(source), settings.n, settings.seed))
             moments = replace(moments, features=moments.features[rows])

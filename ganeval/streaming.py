@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
@@ -26,6 +27,8 @@ from ganeval.reference import load_statistics
 from ganeval.types import Estimate, ExtractorLike, Features, Moments
 
 NAMES = ("fid", "inception_score", "mode_score")
+PARTS = ("pooled", "classes")
+"""The fields of a `Side`."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Side:
 
     def __add__(self, other: Side) -> Side:
         sums = {}
-        for name in ("pooled", "classes"):
+        for name in PARTS:
             found = [part for part in (getattr(self, name), getattr(other, name)) if part is not None]
             sums[name] = reduce(add, found) if found else None
         return Side(**sums)
@@ -101,7 +104,7 @@ class Stream:
         Raises GanevalError for another shape or dtype, NaN or infinity, or features of another width.
         """
         batch = batch_of(images)
-        if len(batch) == 0:
+        if batch.shape[:1] == (0,):
             return
         if self.extractor is None:
             pooled, logits = matrix(batch, "the batch", at_least=1), None
@@ -171,7 +174,7 @@ class Stream:
         return {FINGERPRINT: made_by} | {
             f"{side}.{part}.{field.name}": torch.as_tensor(getattr(running, field.name))
             for side in ("fake", "real")
-            for part in ("pooled", "classes")
+            for part in PARTS
             if (running := getattr(self._side(side == "real"), part)) is not None
             for field in fields(Running)
         }
@@ -179,25 +182,22 @@ class Stream:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Takes up what `state_dict` gave, in place of all that was seen.
 
-        Raises GanevalError for the state of another extractor, or what is no state of a stream.
+        Raises GanevalError for the state of another extractor, or what is no state of a stream; nothing is lost then.
         """
-        if FINGERPRINT not in state:
-            raise GanevalError(f"this is no state of a Stream: it holds {', '.join(list(state)[:3]) or 'nothing'}")
-        means = [state[f"{side}.pooled.mean"] for side in ("fake", "real") if f"{side}.pooled.mean" in state]
-        made_by = bytes(state[FINGERPRINT].tolist()).decode() or None
-        self._same(made_by, len(means[0]) if means else None, own=False)
-        names = [field.name for field in fields(Running)]
-        for side in ("fake", "real"):
-            found: dict[str, Any] = {}
-            for part in ("pooled", "classes"):
-                of = {name: state[key] for name in names if (key := f"{side}.{part}.{name}") in state}
-                if of and len(of) < len(names):
-                    raise GanevalError(f"the state of a Stream has no {side}.{part}.{min(set(names) - set(of))}")
-                if of:
-                    # Whatever a checkpoint was cast to, and wherever it was loaded to.
-                    mean, scatter = (of[name].to("cpu", torch.float64) for name in ("mean", "scatter"))
-                    found[part] = Running(int(of["n"]), mean, scatter)
-            self._set(side == "real", Side(**found))
+        if not isinstance(state, Mapping) or FINGERPRINT not in state:
+            held = ", ".join(map(str, list(state)[:3])) if isinstance(state, Mapping) else f"a {type(state).__name__}"
+            raise GanevalError(f"this is no state of a Stream: it holds {held or 'nothing'}")
+        try:
+            made_by = bytes(state[FINGERPRINT].tolist()).decode() or None
+        except (AttributeError, TypeError, ValueError):
+            raise GanevalError("the state of a Stream does not say what made it; save it again") from None
+        fake, real = (Side(*(_running(state, f"{side}.{part}") for part in PARTS)) for side in ("fake", "real"))
+        widths = {part: {len(found.mean) for side in (fake, real) if (found := getattr(side, part))} for part in PARTS}
+        if any(len(found) > 1 for found in widths.values()):
+            raise GanevalError("the generated and the real images of a Stream's state differ in width; save it again")
+        self._same(made_by, next(iter(widths["pooled"]), None), own=False)
+        self._set(False, fake)
+        self._set(True, real)
 
     def _same(self, fingerprint: str | None, width: int | None, *, own: bool = True) -> None:
         """Raises GanevalError for features of another extractor, or of another width than those so far."""
@@ -213,13 +213,45 @@ FINGERPRINT = "fingerprint"
 NO_ERROR = "a stream keeps moments; the standard error needs the features of every image"
 
 
+def _running(state: Mapping[str, Any], name: str) -> Running | None:
+    """The moments in a state under such a name, or None. Raises GanevalError for what are none."""
+    fields_of = {field.name: f"{name}.{field.name}" for field in fields(Running)}
+    missing = [key for key in fields_of.values() if key not in state]
+    if len(missing) == len(fields_of):
+        return None
+    if missing:
+        raise GanevalError(f"the state of a Stream has no {min(missing)}; save it again")
+    try:
+        # Whatever a checkpoint was cast to, and wherever it was loaded to.
+        found = {field: state[key].to("cpu", torch.float64) for field, key in fields_of.items()}
+        n, (width,) = found["n"].item(), found["mean"].shape
+        sound = n >= 1 and n == int(n) and width and found["scatter"].shape == (width, width)
+        sound = sound and all(bool(torch.isfinite(part).all()) for part in found.values())
+    except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError):
+        sound = False
+    if not sound:
+        raise GanevalError(f"{name} in the state of a Stream is not a whole n, a finite mean (D,) and a finite "
+                           "scatter (D, D); save it again")  # fmt: skip
+    return Running(int(n), found["mean"], found["scatter"])
+
+
 def batch_of(images: Any) -> Tensor:
-    """A tensor, or what an array holds. Raises GanevalError for anything else, such as a loader's (images, labels)."""
+    """A dense tensor, or what an array of numbers holds.
+
+    Raises GanevalError for anything else, such as a loader's (images, labels).
+    """
     if isinstance(images, np.ndarray):
-        return torch.from_numpy(np.array(images))  # copied: torch takes no negative strides, and warns where read-only
+        try:
+            # Copied: torch takes no negative strides, nor another byte order, and warns where read-only.
+            return torch.from_numpy(np.array(images, images.dtype.newbyteorder("=")))
+        except TypeError:
+            raise GanevalError(f"a batch is of numbers, got an array of {images.dtype}") from None
     if not isinstance(images, Tensor):
         raise GanevalError(f"a batch is a tensor or an array, got a {type(images).__name__}; "
                            "of a loader's batches give the images: images, _ = batch")  # fmt: skip
+    if images.layout != torch.strided or images.is_nested or images.is_quantized or images.is_meta:
+        raise GanevalError(f"a batch is one dense tensor of values, got {images.dtype}, {images.layout} on "
+                           f"{images.device}; give x.to_dense(), x.dequantize() or a stack")  # fmt: skip
     return images
 
 
@@ -239,7 +271,7 @@ def pixels_of(images: Any) -> Tensor:
     if pixels.ndim == 4 and pixels.dtype == torch.uint8 and pixels.shape[1] not in (1, 3) and pixels.shape[3] in (1, 3):
         raise GanevalError(f"a batch must be (B, 3, H, W), got {tuple(pixels.shape)}; "
                            "give images.permute(0, 3, 1, 2)")  # fmt: skip
-    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or pixels.dtype != torch.uint8:
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or 0 in pixels.shape[2:] or pixels.dtype != torch.uint8:
         raise GanevalError(
             f"a batch must be uint8 images (B, 3, H, W) from 0 to 255, got {pixels.dtype} {tuple(pixels.shape)}; "
             "of floats in [0, 1]: (images * 255).round().clamp(0, 255).to(torch.uint8)"

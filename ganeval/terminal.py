@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
@@ -28,6 +30,34 @@ def _hidden_from_click() -> Iterator[None]:
         yield
     except BrokenPipeError as error:
         raise _ReaderGoneError from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Whatever fails after Ctrl-C fails as KeyboardInterrupt: libraries that it meets while they are imported, written
+    in C, raise errors of their own in its place.
+
+    Where the program runs in somebody's thread, or is to pass over Ctrl-C, nothing is changed.
+    """
+    pressed = []
+
+    def note(*_: object) -> None:
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except Exception as error:
+        if pressed:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Program(click.Group):
@@ -57,7 +87,8 @@ class Program(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
         try:
-            result = super().main(*args, **kwargs)
+            with _interruptible():
+                result = super().main(*args, **kwargs)
         except GanevalError as error:
             complain("error", str(error))
             sys.exit(error.exit_code)
@@ -65,7 +96,8 @@ class Program(click.Group):
             say(error.format_message())
             sys.exit(0)
         except click.ClickException as error:
-            error.show()
+            with _unheard(sys.stderr, OSError):
+                error.show()
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             say("interrupted", err=True)
@@ -84,11 +116,28 @@ class Program(click.Group):
 
 
 def say(message: str | bytes, *, err: bool = False, nl: bool = True) -> None:
-    """Prints to stdout or stderr; where its reader went away, as `| head` does, to nowhere, and the work goes on."""
+    """Prints to stdout, or as one line to stderr; where its reader went away, as `| head` does, to nowhere, and the
+    work goes on. So it does where stderr can't be written to for any reason, as on a full disk.
+    """
+    if err:
+        _tell(_printable(str(message)))
+        return
+    with _unheard(sys.stdout, BrokenPipeError):
+        click.echo(message, nl=nl)
+
+
+def _tell(line: str) -> None:
+    with _unheard(sys.stderr, OSError):
+        click.echo(line, err=True)
+
+
+@contextmanager
+def _unheard(stream: TextIO | None, fault: type[OSError]) -> Iterator[None]:
+    """From such a fault on the stream goes nowhere."""
     try:
-        click.echo(message, err=err, nl=nl)
-    except BrokenPipeError:
-        _silence(sys.stderr if err else sys.stdout)
+        yield
+    except fault:
+        _silence(stream)
 
 
 def _silence(stream: TextIO | None) -> None:
@@ -121,10 +170,23 @@ def complain(kind: str, message: str) -> None:
 
     Of several processes that share the work the first speaks for all.
     """
-    if started() and os.environ["RANK"] != "0":
+    if not _speaks():
         return
     colour = None if os.environ.get("NO_COLOR") else {"error": "red", "warning": "yellow"}[kind]
-    say(f"{click.style(kind, fg=colour)}: {message}", err=True)
+    _tell(f"{click.style(kind, fg=colour)}: {_printable(message)}")
+
+
+def _speaks() -> bool:
+    try:
+        return not started() or int(os.environ["RANK"]) == 0
+    except GanevalError:
+        return True  # the very error to be printed
+
+
+def _printable(text: str) -> str:
+    """The text with escapes for what is not to be seen: a file's name may hold a line's end, or what turns a line
+    round, colours it or rings the bell."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def show_log(*, warnings: bool = True) -> None:

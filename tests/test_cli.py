@@ -279,6 +279,19 @@ def test_a_closed_stderr(sets: Path) -> None:
     assert "FD" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [((), 0), (("--fail-if", "kid>-9"), 1), (("--metric", "no"), 2), (("--no",), 2)]
+)
+def test_a_full_disk_under_stderr_changes_no_exit_code(sets: Path, arguments: tuple[str, ...], code: int) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    base = [*GANEVAL, "score", sets / "a", "--ref", sets / "r", *FAST, "--metric", "kid"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*base, *arguments], stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+    assert done.returncode == code
+    assert ("KID" in done.stdout) == (code < 2)
+
+
 def test_the_bare_name_prints_its_help_to_stdout() -> None:
     done = run()
     assert done.stdout == run("--help").stdout
@@ -321,6 +334,33 @@ def test_ctrl_c_exits_130_and_leaves_nothing_half_written(sets: Path, tmp_path: 
     assert not target.exists()
     # The digests of what was read are whole and stay true.
     assert {path.suffix for path in cache_dir().rglob("*") if path.is_file()} <= {".memo"}
+
+
+INTERRUPTED_LIBRARY = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    while True: pass
+except KeyboardInterrupt:
+    raise ImportError("initialization failed")
+"""
+
+
+def test_ctrl_c_that_a_library_takes_for_its_own_failure_is_an_interruption(sets: Path, tmp_path: Path) -> None:
+    (tmp_path / "clibrary.py").write_text(INTERRUPTED_LIBRARY)
+    done = subprocess.run(
+        [*GANEVAL, "score", sets / "a", "--extractor", "clibrary:net"], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.split()) == (130, ["interrupted"])
+
+
+def test_the_program_leaves_the_handler_of_ctrl_c_as_it_was() -> None:
+    for handler in (signal.default_int_handler, signal.SIG_IGN):
+        before = signal.signal(signal.SIGINT, handler)
+        run("list", "metrics")
+        assert signal.signal(signal.SIGINT, before) is handler
 
 
 def test_an_extractor_of_the_users_own(sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,11 +81,45 @@ def test_a_training_that_goes_on_does_not_spend_alpha_twice() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"looks": 0}, "plan 1 to 500"), ({"looks": 501}, "plan 1 to 500"), ({"spend": "first"}, "'each' or 'last'")],
+    [
+        ({"looks": 0}, "plan 1 to 500"),
+        ({"looks": 501}, "plan 1 to 500"),
+        ({"spend": "first"}, "'each' or 'last'"),
+        ({"looks": 2.5}, "looks=2.5; give a whole number"),
+        ({"looks": "3"}, "looks=3; give a whole number"),
+        ({"seed": -1}, "seed=-1; give a whole number"),
+        ({"seed": None}, "seed=None; give a whole number"),
+    ],
 )
 def test_a_plan_that_can_not_be_kept_is_refused(options: dict, message: str) -> None:
     with pytest.raises(GanevalError, match=message):
         CollapseMonitor(REAL, **options)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"history": None},
+        {"history": [{"step": 1}]},
+        {"history": ["look"]},
+        {"history": [{"kinds": [], "missing": [], "more": 1}]},
+        {"history": [{"kinds": 1, "missing": []}]},
+        {"history": 4},
+        [],
+        None,
+    ],
+)
+def test_a_state_that_is_none_is_refused(change: Any) -> None:
+    monitor = CollapseMonitor(REAL, looks=3)
+    monitor(HEALTHY)
+    before = list(monitor.history)
+    with pytest.raises(GanevalError, match="give what state_dict returned") as caught:
+        monitor.load_state_dict({**monitor.state_dict(), **change} if isinstance(change, dict) else change)
+    assert "\n" not in str(caught.value)
+    kept = monitor.state_dict()
+    with pytest.raises(GanevalError, match="4 looks of 3"):
+        monitor.load_state_dict({**kept, "history": 4 * kept["history"]})
+    assert monitor.history == before
 
 
 def test_images_become_features_by_the_references_own_extractor() -> None:

@@ -218,7 +218,7 @@ def test_each_process_of_a_machine_takes_a_card_of_its_own(monkeypatch: pytest.M
 
 
 def test_a_device_that_is_not_here() -> None:
-    for name in ("cuda:99", "nonsense"):
+    for name in ("cuda:99", "nonsense", "meta", "cpu:7", "xla", "vulkan", "privateuseone"):
         with pytest.raises(GanevalError, match=rf"no device '{name}'.*--device cpu"):
             pick_device(name)
 

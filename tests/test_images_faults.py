@@ -6,6 +6,7 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from ganeval.extractors import load_extractor
 from ganeval.features import _joined
 from ganeval.images import Image, folders, open_images
 from ganeval.images import decode as decoding
+from ganeval.images.arrays import CHUNK
 from ganeval.inference import run_extractor
 from ganeval.settings import Settings
 from tests.test_images import PIXELS, png, save, write_zip
@@ -363,3 +365,113 @@ def test_bad_npz(tmp_path: Path) -> None:
     refusal(path, str(path), "9.9")
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00")
     refusal(tmp_path / "x.npy", "x.npy")
+
+
+@pytest.mark.parametrize("form", [np.asarray, torch.from_numpy])
+def test_a_nan_in_any_chunk_is_found(form: Callable[[np.ndarray], object]) -> None:
+    images = np.zeros((2 * CHUNK, 1, 1, 1), np.float32)
+    images[CHUNK + 5] = np.nan
+    refusal(form(images), "NaN")
+
+
+# -- archives: what their readers pass over
+
+
+MANY = np.tile(PIXELS, (200, 1, 1, 1))
+"""More than zipfile reads, and checks, in passing."""
+
+
+def flip(path: Path, member: str) -> None:
+    """Changes a byte among the last of the first member of an archive."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        content[archive.getinfo(member).file_size] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_npz_that_is_mapped_is_no_set(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", MANY)
+    flip(tmp_path / "x.npz", "arr_0.npy")
+    for cache in (False, True):
+        with pytest.raises(GanevalError, match=r"'arr_0\.npy' is not what its checksum says"):
+            ganeval.extract(tmp_path / "x.npz", "pixels:2", cache=cache)
+
+
+def test_damaged_features_in_a_statistics_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    summarise.make_reference(MANY, path, Settings("pixels:2"), keep_features=True)
+    assert ganeval.score(PIXELS, path, metrics=["fid"])
+    flip(path, "features.npy")
+    with pytest.raises(GanevalError, match="checksum"):
+        ganeval.score(PIXELS, path, metrics=["fid"])
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_several_members_have(tmp_path: Path) -> None:
+    for name, member in (("x.zip", "a.png"), ("x.npz", "arr_0.npy"), ("s.npz", "sigma.npy")):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for pixels in PIXELS[:2]:
+                archive.writestr(member, png(pixels) if name == "x.zip" else b"")
+            archive.writestr("mu.npy" if name == "s.npz" else "b.png", png(PIXELS[2]))
+        if name == "s.npz":
+            with pytest.raises(GanevalError, match=r"2 members called 'sigma\.npy'"):
+                ganeval.score(PIXELS, tmp_path / name)
+        else:
+            refusal(tmp_path / name, f"2 members called {member!r}")
+
+
+def test_two_labels_of_one_image(tmp_path: Path) -> None:
+    same = write_zip(
+        tmp_path / "x.zip", {"a.png": png(PIXELS[0]), "dataset.json": b'{"labels": [["a.png", 1], ["a.png", 1]]}'}
+    )
+    assert open_images(same).labels.tolist() == [1]
+    other = {"a.png": png(PIXELS[0]), "dataset.json": b'{"labels": [["a.png", 1], ["a.png", 2]]}'}
+    refusal(write_zip(tmp_path / "x.zip", other), "dataset.json", "'a.png' several labels")
+
+
+# -- formats
+
+
+@pytest.mark.parametrize("form", [*decoding.FORMATS, "MPO"])
+def test_a_format_is_known_by_content_under_any_ending(tmp_path: Path, form: str) -> None:
+    picture = PIL.Image.fromarray(PIXELS[0])
+    more = {"save_all": True, "append_images": [PIL.Image.fromarray(PIXELS[1])]} if form == "MPO" else {}
+    for ending in decoding.EXTENSIONS:
+        picture.save(tmp_path / f"a{ending}", format=form, **more)
+    assert {image.format for image in open_images(tmp_path)} == {form}
+
+
+def test_a_damaged_file_is_given_to_the_readers_of_documented_formats_alone(tmp_path: Path) -> None:
+    """An FITS or PCX reader would make something of it, or blame it for what it is not."""
+    for i, form in enumerate(("PCX", "ICO", "TGA")):
+        PIL.Image.fromarray(PIXELS[0]).save(tmp_path / f"{i}.png", format=form)
+    images = open_images(tmp_path)
+    for i in range(len(images)):
+        with pytest.raises(BadImageError, match=r"no whole image of a format that is read \(PNG, JPEG"):
+            images[i]
+
+
+# -- what Python programs may hold
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (torch.zeros(2, 3, 4, 4).to_sparse(), "dense"),
+        (torch.zeros(2, 3, 4, 4, device="meta"), "dense"),
+        (torch.zeros(2, 3, 4, 4).to(torch.float8_e4m3fn), "dense"),
+        (torch.nested.nested_tensor([torch.zeros(3, 4, 4)] * 2, layout=torch.jagged), "nested"),
+        ([torch.zeros(3, 4, 4).to_sparse()] * 2, "dense"),
+        ([torch.zeros(3, 4, 4), torch.zeros(3, 4, 4, device="meta")], "list"),
+        ([PIL.Image.fromarray(PIXELS[0]), PIL.Image.new("F", (7, 8))], "image 1 of the list"),
+        ("a\0b", "does not exist"),
+        ("a" * 5000, "too long"),
+        (Path("a" * 5000), "too long"),
+    ],
+    ids=["sparse", "meta", "float8", "nested", "sparse list", "two devices", "mode F", "NUL", "long", "long path"],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_odd_sources(source: object, words: str) -> None:
+    refusal(source, words)
+    with pytest.raises(GanevalError, match=words):
+        ganeval.score(PIXELS, source, extractor="pixels:2")

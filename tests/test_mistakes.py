@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
+from ganeval_baselines import commands
 from PIL import Image
 
 import ganeval
 from ganeval import cache as caches
+from ganeval import distributed
+from ganeval.cli import cli
+from ganeval.cli.options import UserPath
+from ganeval.devices import pick_device
 from ganeval.errors import GanevalError
 from ganeval.evaluate import requested
 from ganeval.images import folders, open_images
@@ -108,6 +115,58 @@ def test_gates_and_places_are_checked_first(folder: Path, tmp_path: Path) -> Non
     assert "could not write" in error("demo", "-o", tmp_path / "file" / "demo")
     assert "give one with --train" in error(*base, "--fail-if", "authenticity<0.5")
     assert "give one with --ref" in error(*base[:2], *base[4:], "--fail-if", "fid>20")
+
+
+def test_no_result_is_written_over_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save(tmp_path / "real", REAL[:4])
+    np.savez(tmp_path / "fake.npz", FAKE[:4])
+    (tmp_path / "link").symlink_to(folder / "0001.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    never = ["--extractor", "no_such_module:net"]
+    base = ["--ref", folder, *never]
+    for written, read, command in (
+        (tmp_path / "fake.npz", "fake.npz", ["score", tmp_path / "fake.npz", *base, "--format", "csv", "-o"]),
+        (tmp_path / "fake.npz", "~/fake.npz", ["score", folder, "--ref", "~/fake.npz", *never, "--format=csv", "-o"]),
+        (folder / "0001.png", "real", ["score", tmp_path / "fake.npz", *base, "--format", "csv", "-o"]),
+        (folder / "0001.png", "real", ["score", "digits", "--train", folder, *never, "--format", "csv", "-o"]),
+        (tmp_path / "link", "real", ["compare", tmp_path / "fake.npz", "digits", *base, "--format", "csv", "-o"]),
+        (folder / "0001.png", "real", ["collapse", tmp_path / "fake.npz", *base, "--picture"]),
+    ):
+        before = written.read_bytes()
+        said = error(*command, written)
+        assert f"can't write {written}, for " in said
+        assert f"{read} is read from it" in said
+        assert written.read_bytes() == before
+    for _ in range(2):
+        run("score", folder, *FAST, "--metric", "vendi", "-o", folder / "new.csv", "--html", folder / "page.htm")
+
+
+def test_two_results_take_two_files(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.html").symlink_to(tmp_path / "x.csv")
+    base = ["score", folder, "--extractor", "no_such_module:net", "--format", "csv"]
+    assert "two results" in error(*base, "-o", tmp_path / "x.csv", "--html", tmp_path / "x.html")
+    assert "ends in .html" in error(*base, "--html", tmp_path / "page.pdf")
+    assert list(tmp_path.glob("x*")) == [tmp_path / "x.html"]
+
+
+def test_a_home_in_any_path_that_is_written_or_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run("score", folder, *FAST, "--metric", "vendi", "-o", "~/a.csv", "--html", "~/a.html")
+    assert (tmp_path / "a.csv").exists()
+    assert (tmp_path / "a.html").exists()
+    assert str(tmp_path / "none.pth") in error("score", folder, "--weights", "~/none.pth")
+    assert f"from {tmp_path}" in error("score", "mnist:test", "--data-root", "~", code=4)
+    paths = [
+        (name, option.opts[-1], option.type)
+        for name, command in {**cli.commands, **commands.__dict__}.items()
+        if isinstance(command, click.Command)
+        for option in command.params
+        if isinstance(option.type, click.Path)
+    ]
+    assert {"score", "audit", "reference", "train", "bench"} <= {name for name, _, _ in paths}
+    assert [option for option in paths if not isinstance(option[2], UserPath)] == []
 
 
 def test_seeds_out_of_range(folder: Path) -> None:
@@ -334,3 +393,66 @@ def test_a_rank_without_a_world_still_speaks(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("RANK", "1")
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert "does not exist" in error("score", "./nosuch")
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"WORLD_SIZE": "abc", "RANK": "0"}, "WORLD_SIZE='abc' is no whole number"),
+        ({"WORLD_SIZE": "2", "RANK": "x"}, "RANK='x' is no whole number"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK=2 with WORLD_SIZE=2"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR"),
+    ],
+)
+def test_a_job_that_was_set_up_by_hand(folder: Path, variables: dict[str, str], said: str) -> None:
+    line = error("score", folder, "--ref", folder, *FAST, env=variables)
+    assert said in line
+    assert "torchrun" in line or "from 0 to 1" in line
+
+
+def test_a_card_by_a_number_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "first")
+    with pytest.raises(GanevalError, match="LOCAL_RANK='first'"):
+        pick_device("auto")
+
+
+def test_more_processes_than_the_machine_can_have(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed.subprocess, "Popen", None)
+    monkeypatch.setattr(distributed.os, "cpu_count", lambda: 2)
+    assert "2 processor cores; give 1 to 4" in error("score", folder, "--gpus", 1_000_000, "--device", "cpu")
+    monkeypatch.setattr(distributed.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    assert "8 CUDA cards; give 1 to 8" in error("reference", folder, "-o", "x.npz", "--gpus", 9)
+    distributed.check_processes(8, "auto")
+    distributed.check_processes(16, "cpu")
+
+
+def test_a_job_that_fails_to_start_leaves_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    class Child:
+        def __init__(self, *_: object, env: dict[str, str]) -> None:
+            if env["RANK"] == "2":
+                raise OSError(11, "Resource temporarily unavailable")
+            self.rank = env["RANK"]
+
+        def terminate(self) -> None:
+            ended.append(self.rank)
+
+        def wait(self) -> None:
+            pass
+
+    monkeypatch.setattr(distributed.subprocess, "Popen", Child)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(OSError, match="Resource"):
+        distributed.launch(3, "cpu")
+    signal.signal(signal.SIGTERM, before)
+    assert ended == ["0", "1"]
+
+
+def test_names_that_a_terminal_would_obey(tmp_path: Path) -> None:
+    name = "a\n\x1b[31m\a\u202eb"
+    assert r"a\n\x1b[31m\x07\u202eb" in error("score", tmp_path / name, *FAST)
+    folder = save(tmp_path / "x", FAKE[:4])
+    done = run("score", folder, *FAST, "--metric", "vendi", "-o", tmp_path / f"{name}.csv")
+    assert r"a\n\x1b[31m\x07\u202eb.csv" in done.stderr

@@ -109,6 +109,37 @@ def test_a_state_that_was_cast_is_float64_again_and_half_a_state_is_refused() ->
         again.load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("fake.pooled.scatter", torch.zeros(6, 5), "fake.pooled"),
+        ("fake.pooled.scatter", torch.full((6, 6), torch.nan), "fake.pooled"),
+        ("fake.pooled.mean", torch.zeros(6, 1), "fake.pooled"),
+        ("real.pooled.mean", torch.full((6,), torch.inf), "real.pooled"),
+        ("real.pooled.mean", None, "real.pooled"),
+        ("fake.pooled.n", torch.tensor(-1), "fake.pooled"),
+        ("fake.pooled.n", torch.tensor(1.5), "fake.pooled"),
+        ("fake.pooled.n", torch.tensor(torch.nan), "fake.pooled"),
+        ("fake.pooled.n", torch.tensor([1, 2]), "fake.pooled"),
+        ("fingerprint", torch.tensor([999]), "what made it"),
+        ("fingerprint", 5, "what made it"),
+        (None, [1, 2], "a list"),
+    ],
+)
+def test_a_state_that_can_not_be_is_refused_and_nothing_is_lost(key: str | None, value: Any, said: str) -> None:
+    stream = fed(X, Y, 100)
+    with pytest.raises(GanevalError, match=said) as caught:
+        stream.load_state_dict({**stream.state_dict(), key: value} if key else value)
+    assert "\n" not in str(caught.value)
+    assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
+
+
+def test_a_state_of_two_widths_is_refused() -> None:
+    narrow = {key: value for key, value in fed(X[:, :5], Y[:, :5], 100).state_dict().items() if "real" in key}
+    with pytest.raises(GanevalError, match="differ in width"):
+        ganeval.Stream(None).load_state_dict({**fed(X, Y, 100).state_dict(), **narrow})
+
+
 def test_features_in_place_of_real_images() -> None:
     stream = ganeval.Stream(None, reference=Features(Y, None, "somebody's"))
     stream.update(X, real=False)
@@ -126,7 +157,9 @@ def test_one_image_is_counted() -> None:
         fed(X[:1], Y, 10).compute()
 
 
-@pytest.mark.parametrize("batch", [X[:40].numpy()[::-1], np.broadcast_to(X[:40].numpy(), (40, X.shape[1]))])
+@pytest.mark.parametrize(
+    "batch", [X[:40].numpy()[::-1], X[:40].numpy().astype(">f4"), np.broadcast_to(X[:40].numpy(), (40, X.shape[1]))]
+)
 def test_arrays_of_any_kind_are_batches(batch: Any) -> None:
     stream = ganeval.Stream(None)
     stream.update(batch, real=False)
@@ -165,6 +198,12 @@ def test_a_reference_of_another_extractor_is_refused() -> None:
         (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(B, 3, H, W\)"),
         ([torch.zeros(2, 3, 8, 8), torch.zeros(2)], "images, _ = batch"),
         ({"image": torch.zeros(2, 3, 8, 8)}, "got a dict"),
+        (torch.zeros(2, 3, 8, 0, dtype=torch.uint8), r"\(B, 3, H, W\)"),
+        (torch.tensor(5, dtype=torch.uint8), r"\(B, 3, H, W\)"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8).to_sparse(), "dense"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device="meta"), "dense"),
+        (torch.nested.nested_tensor([torch.zeros(3, 8, 8)] * 2, layout=torch.jagged), "dense"),
+        (np.array(["a"]), "array of <U1"),
     ],
 )
 def test_a_batch_that_is_none_is_named(batch: torch.Tensor, said: str) -> None:
@@ -174,6 +213,8 @@ def test_a_batch_that_is_none_is_named(batch: torch.Tensor, said: str) -> None:
 
 def test_features_that_can_not_be_added_are_named() -> None:
     stream = fed(X, Y, 100)
+    with pytest.raises(GanevalError, match="dense"):
+        stream.update(X.to_sparse(), real=False)
     with pytest.raises(GanevalError, match="5 features; those before it had 6"):
         stream.update(X[:, :5], real=False)
     with pytest.raises(GanevalError, match="NaN"):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from ganeval.cli.options import SEED
+from ganeval.cli.options import PATH, SEED
 from ganeval.errors import GanevalError
-from ganeval.terminal import INTERRUPTED, on_terminal
+from ganeval.terminal import INTERRUPTED, on_terminal, say
 from ganeval_baselines.cluster import BACKENDS
 
 DOWNLOAD = click.option("--download", is_flag=True, help="Fetch a named data set into --data-root first.")
@@ -28,12 +28,12 @@ THREADS = click.option(
 @click.argument("model")
 @click.option("--data", required=True, help="ring8, grid25, digits, mnist, ..., a folder or zip of images.")
 @click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Default: runs/DATA/MODEL-seedSEED")
+@click.option("--out", type=PATH, help="Default: runs/DATA/MODEL-seedSEED")
 @click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that the discriminator sees.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Changes the model's recipe. Repeatable.")
 @click.option("--extractor", default="auto", show_default=True, help="For the scores; see `ganeval list extractors`.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
+@click.option("--data-root", type=PATH, help="Where named data sets lie; or GANEVAL_DATA.")
 @DOWNLOAD
 @IMAGE_SIZE
 @THREADS
@@ -78,7 +78,7 @@ def train(
     write(record, folder / "record.json")
     click.echo(f"{suites.name_of(run)}: {describe(record)}")
     made = ("record.json", "samples.npz", "samples.png", "checkpoint.pt", "log.jsonl")
-    click.echo(f"in {folder}: {', '.join(name for name in made if (folder / name).exists())}", err=True)
+    say(f"in {folder}: {', '.join(name for name in made if (folder / name).exists())}", err=True)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def _resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on from the last checkpoint", err=True)
+        say("interrupted; the same command goes on from the last checkpoint", err=True)
         sys.exit(INTERRUPTED)
 
 
@@ -109,9 +109,9 @@ def _setting(text: str) -> tuple[str, str]:
 @click.option("--budget", type=int, metavar="EXAMPLES", help="Examples that each discriminator sees.")
 @click.option("--extractor", default="auto", show_default=True, help="For the scores; see `ganeval list extractors`.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--records", type=click.Path(path_type=Path), default=Path("leaderboards/records"), show_default=True)
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option("--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA.")
+@click.option("--records", type=PATH, default=Path("leaderboards/records"), show_default=True)
+@click.option("--runs", type=PATH, default=Path("runs"), show_default=True)
+@click.option("--data-root", type=PATH, help="Where named data sets lie; or GANEVAL_DATA.")
 @DOWNLOAD
 @IMAGE_SIZE
 @click.option("--rescore", is_flag=True, help="Train nothing: score anew what an older version has scored.")
@@ -135,9 +135,9 @@ def bench(
             models=[name for name in (models or "").split(",") if name], seeds=seeds, budget=budget, jobs=jobs,
             backend=backend, cluster=cluster, device=str(pick_device(device)), extractor=extractor, data_root=data_root,
             download=download, image_size=image_size, threads=threads, rescored=rescore,
-            told=lambda line: None if quiet else click.echo(line, err=True),
+            told=lambda line: None if quiet else say(line, err=True),
         )  # fmt: skip
     failed = [name for name, outcome in outcomes.items() if outcome.startswith("failed")]
     there = sum(outcome == "was there" for outcome in outcomes.values())
-    click.echo(f"{len(outcomes)} runs: {there} were there, {len(failed)} failed; records in {records}", err=True)
+    say(f"{len(outcomes)} runs: {there} were there, {len(failed)} failed; records in {records}", err=True)
     return 1 if failed else 0

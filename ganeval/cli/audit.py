@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganeval.cli.options import METRICS, draw_options, settings_options
+from ganeval.cli.options import METRICS, UserPath, draw_options, settings_options
 from ganeval.files import check_place
 from ganeval.terminal import complain, say
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @partial(draw_options, n="The size of each set.  [default: 500, or as many as there are]")
 @click.option("--repeats", type=int, default=10, show_default=True, help="Random splits of the reference.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+    "-o", "--output", type=UserPath(file_okay=False), metavar="FOLDER",
     help="Write audit.md with its figures, and audit.json, there.",
 )  # fmt: skip
 def audit(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganeval.cli.options import draw_options, settings_options
-from ganeval.cli.output import complain_of, json_of, publish
+from ganeval.cli.options import PATH, draw_options, settings_options
+from ganeval.cli.output import complain_of, json_of, publish, spare
 from ganeval.errors import GanevalError
 from ganeval.files import check_place
 from ganeval.terminal import say
@@ -33,7 +33,7 @@ SCHEMA = "ganeval.collapse/1"
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the verdict."
 )
 @click.option(
-    "--picture", type=click.Path(path_type=Path), metavar="FILE.png",
+    "--picture", type=PATH, metavar="FILE.png",
     help="Also draw the missing modes' real images and the nearest pairs of samples.",
 )  # fmt: skip
 @click.option("--fail-on-collapse", is_flag=True, help="Exit 3 where the verdict is 'collapsed'.")
@@ -51,6 +51,7 @@ def collapse(
     if picture and picture.suffix.lower() != ".png":
         raise GanevalError(f"--picture {picture}: the picture is a PNG file; give a name that ends in .png")
     check_place(picture)
+    spare([*samples, reference, settings.weights], picture)
     from ganeval.scoring import score_each
 
     settings = replace(settings, metrics={}, n=n, seed=seed, collapse=True, gallery=picture is not None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval.cli.options import FORMAT, METRICS, OUTPUT, draw_options, settings_options
-from ganeval.cli.output import form_of, json_of, publish
+from ganeval.cli.output import form_of, json_of, publish, spare
 from ganeval.terminal import complain
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def compare(
     ganeval compare ./a ./b --ref mnist:test --metric kid --metric coverage
     """
     form = form_of(form, output)
+    spare([a, b, reference, settings.weights], output)
     from ganeval.comparison import compare_sets
 
     settings = replace(settings, metrics=metrics or None, n=n, seed=seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganeval.cli.options import QUIET, SEED
+from ganeval.cli.options import PATH, QUIET, SEED
 from ganeval.terminal import on_terminal
 
 
@@ -14,7 +14,7 @@ from ganeval.terminal import on_terminal
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("ganeval-demo"),
     show_default=True,
     metavar="FOLDER",

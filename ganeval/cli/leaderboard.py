@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from ganeval.cli.options import PATH
+from ganeval.terminal import say
+
 DIFFERS = 1
 
 
@@ -14,7 +17,7 @@ DIFFERS = 1
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file is not what the records say.")
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("leaderboards"),
     show_default=True,
     metavar="FOLDER",
@@ -28,9 +31,9 @@ def leaderboard(names: tuple[str, ...], check: bool, root: Path) -> int:
     if check:
         found = boards.check(root, files)
         for line in found:
-            click.echo(line, err=True)
+            say(line, err=True)
         return DIFFERS if found else 0
     boards.write(root, files)
     for name in files:
-        click.echo(f"wrote {root / name}", err=True)
+        say(f"wrote {root / name}", err=True)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,18 @@ class _Forms(click.Choice):
         return super().convert(value, param, ctx)
 
 
-DATA_ROOT = click.option(
-    "--data-root", type=click.Path(path_type=Path), help="Where named data sets lie; or GANEVAL_DATA."
-)
+class UserPath(click.Path):
+    """A path, in which ~ is the user's home: a shell leaves it as it is in `--data-root=~/data`."""
+
+    def __init__(self, *, file_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(os.path.expanduser(value), param, ctx)
+
+
+PATH = UserPath()
+DATA_ROOT = click.option("--data-root", type=PATH, help="Where named data sets lie; or GANEVAL_DATA.")
 
 
 def metrics_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -42,9 +52,7 @@ FORMAT = click.option(
     type=_Forms(["table", "json", "csv", "md", "tex"]),
     help="Default: by the ending of -o, else table. A page is written by `ganeval score --html FILE`.",
 )
-OUTPUT = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the result to FILE."
-)
+OUTPUT = click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the result to FILE.")
 GPUS = click.option(
     "--gpus",
     type=click.IntRange(min=1),
@@ -83,7 +91,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--extractor", default="auto", show_default=True, help="See `ganeval list extractors`."),
         click.option(
-            "--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights in place of the published."
+            "--weights", type=PATH, metavar="FILE", help="Weights in place of the published."
         ),
         click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Images at once."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),

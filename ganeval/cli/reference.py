@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ganeval import distributed
-from ganeval.cli.options import GPUS, settings_options
+from ganeval.cli.options import GPUS, PATH, settings_options
+from ganeval.terminal import say
 
 if TYPE_CHECKING:
     from ganeval.settings import Settings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     metavar="FILE.npz",
     help="Where the statistics go.",
@@ -37,12 +38,12 @@ def reference(
     that need every image's features can use the file where it keeps them (8 KB an image of Inception's), by --metric.
     """
     if gpus > 1 and not distributed.started():
-        return distributed.launch(gpus)
+        return distributed.launch(gpus, settings.device)
     from ganeval.summarise import make_reference
 
     settings = replace(settings, distributed=distributed.join())
     with distributed.failing_together():
         moments = make_reference(source, output, settings, keep_features=keep_features)
     if distributed.rank() == 0:
-        click.echo(f"wrote {output}: n = {moments.n}, {len(moments.mean)} features from {moments.extractor}", err=True)
+        say(f"wrote {output}: n = {moments.n}, {len(moments.mean)} features from {moments.extractor}", err=True)
     return 0

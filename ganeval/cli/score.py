@@ -14,10 +14,9 @@ import click
 
 from ganeval import distributed
 from ganeval.cli.collapse import exit_status
-from ganeval.cli.options import FORMAT, GPUS, OUTPUT, draw_options, metrics_option, settings_options
-from ganeval.cli.output import complain_of, form_of, json_of, publish
+from ganeval.cli.options import FORMAT, GPUS, OUTPUT, PATH, draw_options, metrics_option, settings_options
+from ganeval.cli.output import check_page, complain_of, form_of, json_of, publish, spare
 from ganeval.errors import GanevalError
-from ganeval.files import check_place
 from ganeval.registry import get_metric
 from ganeval.terminal import say
 
@@ -44,7 +43,7 @@ GATE_FAILED = 1
 @OUTPUT
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Also write one page: numbers, pictures, and the verdicts that were judged.",
 )
@@ -66,11 +65,12 @@ def score(
     """
     parsed = [_gate(text, metrics, reference, train) for text in gates]
     form = form_of(form, output)
-    check_place(html)
+    check_page(html)
+    spare([*samples, reference, train, settings.weights], output, html)
     if mirror and not train:
         raise GanevalError("--mirror is for copies of training images: name them with --train")
     if gpus > 1 and not distributed.started():
-        return distributed.launch(gpus)
+        return distributed.launch(gpus, settings.device)
     from ganeval.scoring import score_each  # torch loads here, so --help stays instant
 
     settings = replace(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ganeval.cli.options import PATH
+
 
 @click.group()
 def weights() -> None:
@@ -39,7 +41,7 @@ def weights_verify(name: str) -> None:
 
 
 @weights.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 def weights_import(file: Path) -> None:
     """Take a weights FILE that you downloaded by other means."""
     from ganeval.weights import import_file

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from ganeval.collapse import LEAST_ALPHA, CollapseReport, collapse_test
 from ganeval.collapse.report import Verdict
-from ganeval.errors import GanevalError
+from ganeval.errors import GanevalError, said
 from ganeval.extractors import as_extractor
 from ganeval.features import extract
 from ganeval.images import Source, open_images
+from ganeval.settings import whole
 from ganeval.types import ExtractorLike, Features
 
 
@@ -66,6 +67,7 @@ class CollapseMonitor:
             raise GanevalError(f"spend={spend!r} of CollapseMonitor; give 'each' or 'last'")
         if not 0 < alpha < 1:
             raise GanevalError(f"alpha={alpha:g} of CollapseMonitor; give a probability, such as 0.05")
+        looks, seed = whole("looks", looks, 0), whole("seed", seed, 0)
         if looks < 1 or (spend == "each" and alpha / looks < LEAST_ALPHA):
             raise GanevalError(
                 f"{looks} looks at alpha={alpha:g} altogether; plan 1 to {alpha / LEAST_ALPHA:.0f} looks"
@@ -108,16 +110,25 @@ class CollapseMonitor:
         return {**self._plan(), "history": [asdict(look) for look in self.history]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises GanevalError where the state is of another plan or another reference."""
+        """Raises GanevalError where the state is of another plan or another reference, or is none of a monitor."""
+        if not isinstance(state, dict):
+            raise GanevalError(f"the monitor's state is a {type(state).__name__}; give what state_dict returned")
         for key, value in self._plan().items():
             if state.get(key) != value:
                 raise GanevalError(
                     f"the monitor's state has {key}={state.get(key)!r}, this monitor {value!r}; make it as it was"
                 )
-        self.history = [
-            Look(**{**look, "kinds": tuple(look["kinds"]), "missing": tuple(look["missing"])})
-            for look in state["history"]
-        ]
+        try:
+            history = [
+                Look(**{**look, "kinds": tuple(look["kinds"]), "missing": tuple(look["missing"])})
+                for look in state["history"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise GanevalError(f"the history in the monitor's state is none of looks ({said(error)}); "
+                               "give what state_dict returned") from None  # fmt: skip
+        if len(history) > self.looks:
+            raise GanevalError(f"the monitor's state holds {len(history)} looks of {self.looks}; give another")
+        self.history = history
 
     def _plan(self) -> dict[str, Any]:
         return {

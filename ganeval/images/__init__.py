@@ -140,9 +140,14 @@ def open_images(
         raise GanevalError("an empty path names no images; is a variable unset?")
     path = Path(os.path.expanduser(source))
     memo = Memo(path, stamp_of(path), cache, paranoid)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise GanevalError(f"can't open {source}: {error.strerror}; give a folder, .zip, .npz, .npy, or a data set "
+                           "name") from None  # fmt: skip
+    if is_folder:
         return folders.open_folder(path, str(source), memo)
-    if path.is_file():
+    if is_file:
         openers = {".zip": folders.open_zip, ".npz": arrays.open_npz, ".npy": arrays.open_npy}
         if path.suffix.lower() not in openers:
             raise GanevalError(f"{source} is a file of a kind not understood; give a folder, .zip, .npz or .npy")

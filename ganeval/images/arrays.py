@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError, said
 from ganeval.images import Image, ImageSet, all_rows, as_labels
-from ganeval.images.decode import converted
+from ganeval.images.archives import check_names, check_sums
+from ganeval.images.decode import FAULTS, converted
 from ganeval.images.digests import Memo
 
 CHUNK = 1024
@@ -65,13 +66,16 @@ class ArrayReader:
         return [str(i) for i in range(len(self))]
 
     def _digest(self, i: int) -> bytes:
+        if self.memo and self.memo.place.suffix.lower() == ".npz":
+            # Here, and not on opening: where all digests are kept the file is what it was.
+            check_sums(self.memo.place, self.memo.opened)
         row = np.ascontiguousarray(self.array[i])
         return hashlib.sha256(f"{row.dtype.str}{row.shape}".encode() + row.tobytes()).digest()
 
 
 def from_list(images: Sequence[Any]) -> ImageSet:
     """Pictures one by one, of one size: PIL images, tensors (C, H, W), or arrays (H, W[, C])."""
-    rows = [converted(image)[0] if isinstance(image, PIL.Image.Image) else image for image in images]
+    rows = [_pixels(image, i) if isinstance(image, PIL.Image.Image) else image for i, image in enumerate(images)]
     kinds = {Tensor if isinstance(row, Tensor) else type(row) for row in rows}
     if not rows or kinds not in ({Tensor}, {np.ndarray}):
         got = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
@@ -81,18 +85,35 @@ def from_list(images: Sequence[Any]) -> ImageSet:
         raise GanevalError(
             f"a list of images holds several sizes ({some}); bring them to one, or save them to a folder"
         )
-    return from_memory(torch.stack(rows) if kinds == {Tensor} else np.stack(rows))
+    try:
+        return from_memory(torch.stack(rows) if kinds == {Tensor} else np.stack(rows))
+    except RuntimeError as error:
+        raise GanevalError(f"a list of images can't be one tensor: {said(error)}; bring them to one device") from None
+
+
+def _pixels(image: PIL.Image.Image, i: int) -> Tensor:
+    try:
+        return converted(image).pixels
+    except FAULTS as error:
+        raise GanevalError(f"can't read image {i} of the list: {said(error)}") from None
 
 
 def from_memory(images: Tensor | np.ndarray) -> ImageSet:
     """A tensor (N, C, H, W) or an array (N, H, W[, C])."""
     if isinstance(images, Tensor):
+        if images.is_nested:
+            raise GanevalError("a tensor of images must be (N, 3, H, W), got a nested one; give a stack of one size")
         if images.ndim != 4 or images.shape[1] not in (1, 3, 4):
             raise GanevalError(f"a tensor of images must be (N, 3, H, W), got {tuple(images.shape)}")
-        images = images.detach().cpu()
-        # numpy has no bfloat16.
-        images = images.float() if images.dtype == torch.bfloat16 else images
-        return from_array(images.permute(0, 2, 3, 1).numpy(), "tensor")
+        try:
+            images = images.detach().cpu()
+            # numpy has no bfloat16.
+            images = images.float() if images.dtype == torch.bfloat16 else images
+            array = images.permute(0, 2, 3, 1).numpy()
+        except (TypeError, RuntimeError) as error:
+            # Sparse, quantised, of 8-bit floats, or without values, as on the device meta.
+            raise GanevalError(f"can't read a tensor of images: {said(error)}; give a dense one of uint8") from None
+        return from_array(array, "tensor")
     return from_array(images, "array")
 
 
@@ -131,7 +152,8 @@ def _range(array: np.ndarray, source: str) -> tuple[float, float]:
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise GanevalError(f"{source} holds {array.dtype}; images are uint8, or floats in [0, 1]")
     chunks = [array[i : i + CHUNK] for i in range(0, len(array), CHUNK)]
-    low, high = min(chunk.min() for chunk in chunks), max(chunk.max() for chunk in chunks)
+    # Python's own min and max pass over a NaN that is not in the first chunk.
+    low, high = np.min([chunk.min() for chunk in chunks]), np.max([chunk.max() for chunk in chunks])
     if not (np.isfinite(low) and np.isfinite(high)):
         raise GanevalError(f"{source} holds NaN or infinity; look for images that went wrong when they were made")
     return float(low), float(high)
@@ -169,6 +191,7 @@ def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
+            check_names(members, source)
             names = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
             if {"mu", "sigma"} <= set(names) and "arr_0" not in names:
                 raise GanevalError(f"{source} holds statistics, not images, which only a reference (--ref) can be")
@@ -178,6 +201,8 @@ def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
             first = "arr_0" if "arr_0" in names else names[0]
             images = mapped_member(path, archive, first)
             labels = mapped_member(path, archive, "arr_1") if "arr_1" in names else None
+        if not memo.cache:
+            check_sums(path, memo.opened)  # perhaps no digest will be asked for
     except GanevalError:
         raise
     except Exception as error:

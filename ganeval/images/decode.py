@@ -32,6 +32,8 @@ from ganeval.errors import BadImageError, said
 from ganeval.images import Image, PassingError
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+"""What a file of any of these endings may hold. Asked for all it knows, Pillow takes damaged files for odd ones."""
 FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, NotImplementedError, struct.error, MemoryError)
 """What Pillow's readers raise for broken files."""
 FILE_IS_BROKEN = (None, errno.EINVAL, errno.EOVERFLOW)
@@ -49,12 +51,12 @@ def decode(stream: BinaryIO, name: str) -> Image:
         with warnings.catch_warnings():
             # Pillow only warns of a decompression bomb up to twice its limit.
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(stream) as image:
+            with PIL.Image.open(stream, formats=FORMATS) as image:
                 return converted(image)
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
         found = "it unpacks to more pixels than Pillow's limit (a decompression bomb?)"
     except PIL.UnidentifiedImageError:
-        found = "it is not an image that Pillow knows"
+        found = f"it is no whole image of a format that is read ({', '.join(FORMATS)})"
     except FAULTS as error:
         found, fault = said(error), kind_of(error)
     raise fault(f"can't read the image {name}: {found}; remove it, or pass --skip-bad")

@@ -32,7 +32,7 @@ def stamp_of(path: str | Path) -> Stamp | None:
     """
     try:
         facts = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # the latter for a name that no file can have
         return None
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
 
@@ -114,8 +114,18 @@ class Memo:
         caches.keep(self._path(), lambda file: file.write(content))
 
 
-def digest_of(path: str | Path, *, cache: bool, paranoid: bool) -> str:
-    """The sha256 of a file that is no image, in hexadecimal, by the rules of `Memo`."""
+def digest_of(
+    path: str | Path, check: Callable[[Path, Stamp | None], object], *, cache: bool, paranoid: bool
+) -> str:  # fmt: skip
+    """The sha256 of a file that is no image, in hexadecimal, by the rules of `Memo`.
+
+    check: raises for a damaged file, of which it gets the path and the stamp; asked wherever the file is read.
+    """
     path = Path(os.path.expanduser(path))
     memo = Memo(path, stamp_of(path), cache, paranoid)
-    return memo.digests([""], [0], lambda _: bytes.fromhex(sha256_file(path)))[0].hex()
+
+    def made(_: int) -> bytes:
+        check(path, memo.opened)
+        return bytes.fromhex(sha256_file(path))
+
+    return memo.digests([""], [0], made)[0].hex()

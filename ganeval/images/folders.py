@@ -18,6 +18,7 @@ from torch import Tensor
 from ganeval.errors import BadImageError, GanevalError, said
 from ganeval.files import in_place, sha256_file
 from ganeval.images import Image, ImageSet, PassingError, all_rows, as_labels
+from ganeval.images.archives import check_names
 from ganeval.images.decode import EXTENSIONS, decode, kind_of
 from ganeval.images.digests import UNREADABLE, Memo, Stamp, stamp_of
 
@@ -188,6 +189,7 @@ def open_zip(path: Path, source: str, memo: Memo) -> ImageSet:
 
 def _check_members(infos: list[zipfile.ZipInfo], source: str) -> None:
     """Before any is unpacked."""
+    check_names([info.filename for info in infos], source)
     for info in infos:
         parts = PurePosixPath(info.filename.replace("\\", "/")).parts
         if ".." in parts or info.filename.startswith(("/", "\\")):
@@ -231,17 +233,21 @@ def _dataset_json(text: bytes, images: list[str], source: str) -> tuple[Tensor |
     """
     try:
         listed = json.loads(text).get("labels")
-        by_file = {str(file): _whole(label) for file, label in listed or ()}
+        pairs = {(str(file), _whole(label)) for file, label in listed or ()}
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         form = '{"labels": [["file", whole number], ...]}'
         raise GanevalError(f"dataset.json in {source} is not {form}; mend it") from None
-    if not by_file:
+    if not pairs:
         return None, ()
+    by_file = dict(pairs)
+    if len(by_file) < len(pairs):
+        twice = next(file for file, n in Counter(file for file, _ in sorted(pairs)).items() if n > 1)
+        raise GanevalError(f"dataset.json in {source} gives {twice!r} several labels; mend it")
     missing = [image for image in images if image not in by_file]
     if missing:
         raise GanevalError(f"dataset.json in {source} has no label for {len(missing)} images, {missing[0]!r} the first")
     labels = [by_file[image] for image in images]
-    pairs = {(label, PurePosixPath(image).parts[0]) for label, image in zip(labels, images, strict=True)}
-    folders = dict(sorted(pairs))
-    named = len(folders) == len(pairs) == len(set(folders.values())) and list(folders) == list(range(len(folders)))
-    return as_labels(labels), tuple(folders.values()) if named and len(pairs) > 1 else ()
+    placed = {(label, PurePosixPath(image).parts[0]) for label, image in zip(labels, images, strict=True)}
+    folders = dict(sorted(placed))
+    named = len(folders) == len(placed) == len(set(folders.values())) and list(folders) == list(range(len(folders)))
+    return as_labels(labels), tuple(folders.values()) if named and len(placed) > 1 else ()
