@@ -4,60 +4,58 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import partial
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
 
 
 class _Everywhere:
-    """A setting of the whole process, changed while any thread is inside; the last one out undoes it."""
+    """A setting of the whole process, changed while any thread is inside; the last one out puts it back."""
 
-    def __init__(self, change: Callable[[], Callable[[], object]]) -> None:
-        """change: makes the change, and returns what undoes it."""
-        self.change = change
-        self.undo: Callable[[], object]
-        self.inside, self.lock = 0, threading.Lock()
+    def __init__(self, change: Callable[[], AbstractContextManager[None]]) -> None:
+        self.change, self.inside, self.lock = change, 0, threading.Lock()
 
     def __enter__(self) -> None:
         with self.lock:
             if not self.inside:
-                self.undo = self.change()
+                self.changed = self.change()
+                self.changed.__enter__()
             self.inside += 1
 
     def __exit__(self, *_: object) -> None:
         with self.lock:
             self.inside -= 1
             if not self.inside:
-                self.undo()
+                self.changed.__exit__(None, None, None)
 
 
-def _all_digits() -> Callable[[], object]:
-    mkldnn: Any = torch.backends.mkldnn
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    if not hasattr(cudnn, "conv"):
-        products, convolutions = torch.get_float32_matmul_precision(), cudnn.allow_tf32
-        _put(cudnn, "allow_tf32", False)
-        torch.set_float32_matmul_precision("highest")
-        return lambda: (_put(cudnn, "allow_tf32", convolutions), torch.set_float32_matmul_precision(products))
-    # Since torch 2.9, which can't read the older settings where these were used.
-    places: Any = matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv
-    before = [place.fp32_precision for place in places]
-    for place in places:
-        place.fp32_precision = "ieee"
-    return lambda: [_put(place, "fp32_precision", value) for place, value in zip(places, before, strict=True)]
+@contextmanager
+def _all_digits() -> Iterator[None]:
+    cuda, cudnn, mkldnn = (getattr(torch.backends, name) for name in ("cuda", "cudnn", "mkldnn"))
+    if hasattr(cudnn, "conv"):  # since torch 2.9, which can't read the older settings where these were used
+        places = cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv
+        before = [place.fp32_precision for place in places]
+        for place in places:
+            place.fp32_precision = "ieee"
+        yield
+        for place, precision in zip(places, before, strict=True):
+            place.fp32_precision = precision
+        return
+    products, convolutions = torch.get_float32_matmul_precision(), cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    cudnn.allow_tf32 = False
+    yield
+    torch.set_float32_matmul_precision(products)
+    cudnn.allow_tf32 = convolutions
 
 
-def _put(place: Any, name: str, value: object) -> None:
-    setattr(place, name, value)
-
-
-def _float32() -> Callable[[], object]:
-    undo = partial(torch.set_default_dtype, torch.get_default_dtype())
+@contextmanager
+def _float32() -> Iterator[None]:
+    dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
-    return undo
+    yield
+    torch.set_default_dtype(dtype)
 
 
 _ALL_DIGITS, _FLOAT32 = _Everywhere(_all_digits), _Everywhere(_float32)
