@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ganeval.report import ScoreReport
     from ganeval.scoring import score
     from ganeval.streaming import Stream
+    from ganeval.summarise import make_reference
     from ganeval.types import Estimate, Features, Moments
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "collapse_test": "ganeval.collapse",
     "compare": "ganeval.comparison",
     "extract": "ganeval.features",
+    "make_reference": "ganeval.summarise",
     "memorisation_test": "ganeval.memorisation",
     "score": "ganeval.scoring",
 }
@@ -59,6 +61,7 @@ __all__ = [
     "collapse_test",
     "compare",
     "extract",
+    "make_reference",
     "memorisation_test",
     "score",
 ]

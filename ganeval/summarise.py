@@ -16,9 +16,9 @@ from ganeval.errors import GanevalError
 from ganeval.features import NoImageError, full_fingerprint
 from ganeval.images import Source, open_images
 from ganeval.reference import write_statistics
-from ganeval.settings import Settings
+from ganeval.settings import Precision, Settings
 from ganeval.sides import SetInfo, Side, choose_extractor, extract_side
-from ganeval.types import Moments
+from ganeval.types import ExtractorLike, Moments
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +28,41 @@ nothing but the order of a few sums in float64."""
 
 
 def make_reference(
-    source: Source, path: str | Path, settings: Settings, *, keep_features: bool = False
-) -> Moments:  # fmt: skip
-    """Writes the statistics of a set of images to an .npz, and returns them.
+    images: Source,
+    path: str | Path,
+    *,
+    keep_features: bool = False,
+    extractor: ExtractorLike = "auto",
+    weights: str | Path | None = None,
+    batch_size: int = 64,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    workers: int | None = None,
+    skip_bad: bool = False,
+    cache: bool = True,
+    data_root: str | Path | None = None,
+    progress: bool = False,
+    distributed: bool = False,
+    paranoid: bool = False,
+) -> Moments:
+    """Writes the statistics of a set of images to an .npz, and returns them: the mean (D,) and covariance (D, D).
 
     Memory holds the features of PART images at a time; they are in the cache as each part ends, so that a run that was
-    stopped goes on from there. With `settings.distributed` each rank reads its share of the images, and sends moments.
+    stopped goes on from there. With `distributed` each rank reads its share of the images, and sends moments.
     keep_features: writes every row to the file too, in the order of the images' content within each part.
+    See `ganeval.extract` for the other options.
     Raises GanevalError for no image, one that can't be read, and features to be kept of ranks or with skipped images.
     """
+    settings = Settings(
+        extractor=extractor, weights=weights, batch_size=batch_size, device=device, precision=precision,
+        workers=workers, skip_bad=skip_bad, cache=cache, data_root=data_root, progress=progress,
+        distributed=distributed, paranoid=paranoid,
+    )  # fmt: skip
+    return reference_with(images, path, settings, keep_features=keep_features)
+
+
+def reference_with(source: Source, path: str | Path, settings: Settings, *, keep_features: bool = False) -> Moments:
+    """`make_reference`, with its options as Settings."""
     path = Path(path)
     if path.suffix.lower() != ".npz":
         raise GanevalError(f"{path}: statistics are an .npz file; give a name that ends in .npz")

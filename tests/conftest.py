@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,12 @@ def data_root() -> Path:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps tests out of the user's cache, and the user's cache out of tests."""
     monkeypatch.setenv("GANEVAL_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """The command line, run by a test in its own process, takes the library's log; the next test has it again."""
+    logger = logging.getLogger("ganeval")
+    handlers, propagate = logger.handlers, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate

@@ -145,7 +145,7 @@ def test_a_share_or_a_part_of_bad_images_alone(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "set/4.png").write_bytes(b"broken")
     monkeypatch.setattr(summarise, "PART", 2)
     settings = Settings(extractor="pixels:4", skip_bad=True)
-    moments = summarise.make_reference(tmp_path / "set", tmp_path / "s.npz", settings)
+    moments = summarise.reference_with(tmp_path / "set", tmp_path / "s.npz", settings)
     assert moments.n == 4
     assert torch.allclose(moments.mean, whole.pooled[:4].double().mean(0))
     shares = []
@@ -160,7 +160,7 @@ def test_a_share_or_a_part_of_bad_images_alone(tmp_path: Path, monkeypatch: pyte
     for path in (tmp_path / "set").iterdir():
         path.write_bytes(b"broken")
     with pytest.raises(GanevalError, match=r"0 image\(s\) are not enough"):
-        summarise.make_reference(tmp_path / "set", tmp_path / "s.npz", settings)
+        summarise.reference_with(tmp_path / "set", tmp_path / "s.npz", settings)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
@@ -399,7 +399,7 @@ def test_a_damaged_npz_that_is_mapped_is_no_set(tmp_path: Path) -> None:
 
 def test_damaged_features_in_a_statistics_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
-    summarise.make_reference(MANY, path, Settings("pixels:2"), keep_features=True)
+    summarise.reference_with(MANY, path, Settings(extractor="pixels:2"), keep_features=True)
     assert ganeval.score(PIXELS, path, metrics=["fid"])
     flip(path, "features.npy")
     with pytest.raises(GanevalError, match="checksum"):

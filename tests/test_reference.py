@@ -45,7 +45,7 @@ class Counting:
 
 
 def make(path: Path, extractor: object = "pixels:4", *, keep: bool = False, **settings: object) -> ganeval.Moments:
-    return summarise.make_reference(
+    return summarise.reference_with(
         REAL, path, Settings(extractor=extractor, batch_size=10, **settings), keep_features=keep
     )
 
@@ -110,6 +110,13 @@ def test_kept_features_serve_the_metrics_that_are_named(tmp_path: Path) -> None:
         assert named[name].value == images[name].value, "rows come in the same order"
         assert named[name].n_real == 130
     assert named["fid"].value == without["fid"].value, "from the moments, not the rows"
+
+
+def test_statistics_are_made_from_python_too(tmp_path: Path) -> None:
+    made = ganeval.make_reference(REAL, tmp_path / "s.npz", extractor="pixels:4", keep_features=True)
+    assert (made.n, made.extractor) == (130, "pixels:4")
+    found = ganeval.score(FAKE, tmp_path / "s.npz", metrics=["fid", "kid"])
+    assert found["fid"].value == pytest.approx(ganeval.score(FAKE, REAL, extractor="pixels:4")["fid"].value)
 
 
 def test_kept_features_are_read_by_the_metrics_that_need_them_alone(tmp_path: Path) -> None:
@@ -177,7 +184,7 @@ def test_digests_are_kept_once_for_all_parts(
     saves, save = [], Memo._save
     monkeypatch.setattr(digests, "SETTLED", -(10**12))
     monkeypatch.setattr(Memo, "_save", lambda self, lines: saves.append(len(lines)) or save(self, lines))
-    summarise.make_reference(tmp_path / "real.npy", tmp_path / "s.npz", Settings(extractor="pixels:4", batch_size=10))
+    summarise.reference_with(tmp_path / "real.npy", tmp_path / "s.npz", Settings(extractor="pixels:4", batch_size=10))
     assert saves == [130]
 
 

@@ -340,7 +340,7 @@ def test_statistics_in_parts_are_those_of_the_whole(tmp_path: Path, monkeypatch:
 
     whole = ganeval.extract("digits:train", "classifier:digits").pooled.double()
     monkeypatch.setattr(summarise, "PART", 500)
-    found = summarise.make_reference("digits:train", tmp_path / "stats.npz", Settings(extractor="classifier:digits"))
+    found = summarise.reference_with("digits:train", tmp_path / "stats.npz", Settings(extractor="classifier:digits"))
     assert found.n == len(whole) > 1000
     assert torch.allclose(found.mean, whole.mean(0), rtol=1e-12)
     # Products of float32 features are taken in float32, a block at a time.

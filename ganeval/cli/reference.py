@@ -39,11 +39,11 @@ def reference(
     """
     if gpus > 1 and not distributed.started():
         return distributed.launch(gpus, settings.device)
-    from ganeval.summarise import make_reference
+    from ganeval.summarise import reference_with
 
     settings = replace(settings, distributed=distributed.join())
     with distributed.failing_together():
-        moments = make_reference(source, output, settings, keep_features=keep_features)
+        moments = reference_with(source, output, settings, keep_features=keep_features)
     if distributed.rank() == 0:
         say(f"wrote {output}: n = {moments.n}, {len(moments.mean)} features from {moments.extractor}", err=True)
     return 0
