@@ -28,11 +28,11 @@ from ganeval.types import Estimate, ExtractorLike, Features, Moments
 
 NAMES = ("fid", "inception_score", "mode_score")
 PARTS = ("pooled", "classes")
-"""The fields of a `Side`."""
+"""The fields of `Seen`."""
 
 
 @dataclass(frozen=True)
-class Side:
+class Seen:
     """What is known of the fake or of the real images.
 
     pooled: moments of the features (D). classes: of the rows [sum_c p_c log p_c, p_1 ... p_C] of the class
@@ -42,15 +42,15 @@ class Side:
     pooled: Running | None = None
     classes: Running | None = None
 
-    def __add__(self, other: Side) -> Side:
+    def __add__(self, other: Seen) -> Seen:
         sums = {}
         for name in PARTS:
             found = [part for part in (getattr(self, name), getattr(other, name)) if part is not None]
             sums[name] = reduce(add, found) if found else None
-        return Side(**sums)
+        return Seen(**sums)
 
     @classmethod
-    def of(cls, pooled: Tensor, logits: Tensor | None) -> Side:
+    def of(cls, pooled: Tensor, logits: Tensor | None) -> Seen:
         if logits is None:
             return cls(Running.of(pooled.double()))
         log_p = logits.double().log_softmax(1)
@@ -90,7 +90,7 @@ class Stream:
         net = None if extractor is None else as_extractor(extractor, weights=weights)
         self.extractor = None if net is None else net.to(self.device)
         self.reference = None if reference is None else _moments_of(reference)
-        self._sides = {False: Side(), True: Side()}
+        self._sides = {False: Seen(), True: Seen()}
         self._waiting: dict[bool, list[tuple[Tensor, Tensor | None]]] = {False: [], True: []}
         self.fingerprint = None if net is None else full_fingerprint(net, "fp32")
         theirs = self.reference and self.reference.fingerprint
@@ -118,11 +118,11 @@ class Stream:
         if sum(len(rows) for rows, _ in self._waiting[real]) >= ROWS:
             self._side(real)
 
-    def _side(self, real: bool) -> Side:
+    def _side(self, real: bool) -> Seen:
         """All that was seen of a side. Batches are added up ROWS at a time, for it costs as much as for a small one."""
         if self._waiting[real]:
             pooled, logits = zip(*self._waiting[real], strict=True)
-            more = Side.of(torch.cat(pooled), None if logits[0] is None else torch.cat(logits))
+            more = Seen.of(torch.cat(pooled), None if logits[0] is None else torch.cat(logits))
             self._sides[real], self._waiting[real] = self._sides[real] + more, []
         return self._sides[real]
 
@@ -133,7 +133,7 @@ class Stream:
         given = [len(self.reference.mean)] if self.reference else []
         return next(iter(waiting + settled + given), None)
 
-    def _set(self, real: bool, side: Side) -> None:
+    def _set(self, real: bool, side: Seen) -> None:
         self._sides[real], self._waiting[real] = side, []
 
     def compute(self) -> dict[str, Estimate]:
@@ -158,9 +158,9 @@ class Stream:
 
     def reset(self, *, real: bool = False) -> None:
         """Forgets the generated images; the real ones too only where `real` says so."""
-        self._set(False, Side())
+        self._set(False, Seen())
         if real:
-            self._set(True, Side())
+            self._set(True, Seen())
 
     def merge(self, other: Stream) -> None:
         """Adds what another stream of the same extractor has seen. Raises GanevalError for one of another extractor."""
@@ -191,7 +191,7 @@ class Stream:
             made_by = bytes(state[FINGERPRINT].tolist()).decode() or None
         except (AttributeError, TypeError, ValueError):
             raise GanevalError("the state of a Stream does not say what made it; save it again") from None
-        fake, real = (Side(*(_running(state, f"{side}.{part}") for part in PARTS)) for side in ("fake", "real"))
+        fake, real = (Seen(*(_running(state, f"{side}.{part}") for part in PARTS)) for side in ("fake", "real"))
         widths = {part: {len(found.mean) for side in (fake, real) if (found := getattr(side, part))} for part in PARTS}
         if any(len(found) > 1 for found in widths.values()):
             raise GanevalError("the generated and the real images of a Stream's state differ in width; save it again")

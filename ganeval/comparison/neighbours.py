@@ -24,14 +24,14 @@ ROWS = 256
 
 
 @dataclass(frozen=True)
-class _Near:
+class _Sorted:
     """The nearest rows, ascending: squared distances (N, L) and which rows they are."""
 
     squares: Tensor
     rows: Tensor
 
-    def first(self, length: int) -> _Near:
-        return _Near(self.squares[:, :length], self.rows[:, :length])
+    def first(self, length: int) -> _Sorted:
+        return _Sorted(self.squares[:, :length], self.rows[:, :length])
 
 
 def neighbours(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Influence]:
@@ -50,7 +50,7 @@ def neighbours(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any
     # What no metric reads is not computed: precision has no use for the fakes' own neighbours.
     centres = [of for of in sets if votes or of in {kind[0] for kind in kinds.values()}]
     own = {of: _pass(sets[of], sets[of], max(reach) + 1) for of in centres}
-    balls = {(of, k, strict): _Balls(own[of].first(k + 1), strict, len(sets[others[of]]))
+    balls = {(of, k, strict): _JackknifedBalls(own[of].first(k + 1), strict, len(sets[others[of]]))
              for of, k, strict in kinds.values()}  # fmt: skip
     across = {of: _pass(sets[others[of]], sets[of], votes + 1 if votes else 0, [balls[b] for b in balls if b[0] == of])
               for of in centres}  # fmt: skip
@@ -67,7 +67,7 @@ def neighbours(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any
     return found
 
 
-def _pass(points: Tensor, centres: Tensor, length: int, balls: Iterable[_Balls] = ()) -> _Near:
+def _pass(points: Tensor, centres: Tensor, length: int, balls: Iterable[_JackknifedBalls] = ()) -> _Sorted:
     """Has the balls about the centres count the points; returns the `length` centres nearest to each point.
 
     Where points and centres are the same rows, none is its own neighbour.
@@ -80,7 +80,7 @@ def _pass(points: Tensor, centres: Tensor, length: int, balls: Iterable[_Balls] 
         for some in balls:
             some.add(start, d)
         lists.append(d.topk(length, largest=False))
-    return _Near(torch.cat([found.values for found in lists]), torch.cat([found.indices for found in lists]))
+    return _Sorted(torch.cat([found.values for found in lists]), torch.cat([found.indices for found in lists]))
 
 
 def _exchanged(share: Influence) -> Influence:
@@ -89,7 +89,7 @@ def _exchanged(share: Influence) -> Influence:
     return Influence(share.value, share.m, share.real, share.n, share.fake, noise=(share.noise[1], 0.0))
 
 
-class _Balls:
+class _JackknifedBalls:
     """Points (N, D) and the balls about centres (M, D) that reach to the k-th nearest other centre.
 
     near: which k other centres are nearest to each (M, k). n_around: how many balls each point is in (N,). n_within,
@@ -98,7 +98,7 @@ class _Balls:
     centre, and how many would enter it (M,). change_squared: the sum over points of n_around's squared change (M,).
     """
 
-    def __init__(self, near: _Near, strict: bool, points: int) -> None:
+    def __init__(self, near: _Sorted, strict: bool, points: int) -> None:
         """near: the k + 1 centres nearest to each."""
         self.k, self.strict = near.rows.shape[1] - 1, strict
         self.near, self.radii, self.wider = near.rows[:, :-1], near.squares[:, -2], near.squares[:, -1]
@@ -161,7 +161,7 @@ class _Balls:
         return total
 
 
-def _one_nn(name: str, of_real: _Near, to_fake: _Near, to_real: _Near, of_fake: _Near) -> Influence:
+def _one_nn(name: str, of_real: _Sorted, to_fake: _Sorted, to_real: _Sorted, of_fake: _Sorted) -> Influence:
     """Of k-NN accuracy over the real, the fake, or all images, from k + 1 neighbours of the real and of the fake ones,
     real and fake."""
     n, m = len(of_fake.rows), len(of_real.rows)
@@ -184,7 +184,7 @@ def _one_nn(name: str, of_real: _Near, to_fake: _Near, to_real: _Near, of_fake: 
     return Influence(float(total) / among, n, (n - 1) * lost[:n], m, (m - 1) * lost[n:])
 
 
-def _votes(real: _Near, fake: _Near, m: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
+def _votes(real: _Sorted, fake: _Sorted, m: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
     """Who is taken for real (N,), and by how many that changes without each real (M,) and each fake image (N,)."""
     k = real.squares.shape[1] - 1
     votes = says_real(real.squares[:, :k], fake.squares[:, :k]).double()

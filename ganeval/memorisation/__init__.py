@@ -8,7 +8,7 @@ from torch import Tensor
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
 from ganeval.memorisation import words
-from ganeval.memorisation.closest import REACH, Near, closeness, closest_test, count_copies, either, one_each
+from ganeval.memorisation.closest import REACH, Nearest, closeness, closest_test, count_copies, either, one_each
 from ganeval.memorisation.report import Copies, MemorisationReport, Pair, Verdict
 from ganeval.metrics._inputs import pair, shuffled
 from ganeval.metrics._nearest import nearest
@@ -115,7 +115,7 @@ def _check(fake: Features, real: Features, train: Features, mirrored: Features |
         )
 
 
-def _neighbours(rows: Tensor, train: Tensor, flips: Tensor | None) -> tuple[Near, Near]:
+def _neighbours(rows: Tensor, train: Tensor, flips: Tensor | None) -> tuple[Nearest, Nearest]:
     """The REACH nearest of the training images, and of those and their mirror images."""
     own = nearest(rows, train.to(rows), REACH)
     return own, own if flips is None else either(own, nearest(rows, flips.to(rows), REACH), len(train))

@@ -22,11 +22,11 @@ RARE = 0.01
 """A fake counts as a copy if it is closer than all but this share of the held-out images."""
 
 
-Near = tuple[Tensor, Tensor]
+Nearest = tuple[Tensor, Tensor]
 """Distances (N, REACH), ascending, to training images, and their rows."""
 
 
-def either(own: Near, mirrored: Near, n_train: int) -> Near:
+def either(own: Nearest, mirrored: Nearest, n_train: int) -> Nearest:
     """The REACH nearest of the training images and their mirror images together; rows of these count from n_train."""
     distances, order = torch.cat([own[0], mirrored[0]], 1).sort(dim=1, stable=True)
     rows = torch.cat([own[1], mirrored[1] + n_train], 1).gather(1, order)
