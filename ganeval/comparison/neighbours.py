@@ -2,6 +2,9 @@
 
 Without one image only the votes that hung on it change: of the images that had it among their k nearest, and of those
 that were in its ball. A vote's next neighbour is known, so no distance is computed twice.
+
+`metrics.neighbours` counts the same votes from float32 products, and settles in float64 what these can't tell. Here all
+distances are in float64: the jackknife asks who would vote in each image's place. Tests hold the two to one value.
 """
 
 from __future__ import annotations
