@@ -17,6 +17,8 @@ def advise(
     verified: bool, train: Features | None = None,
 ) -> Iterator[str]:  # fmt: skip
     """One line for each thing that a reader of these numbers should know, the gravest first."""
+    if train is not None and train.survey and fake.survey:
+        yield from _training_set(fake.survey, real.survey if isinstance(real, Features) else None, train.survey)
     yield from _sample_size(fake, real, scored, title)
     yield from (
         f"{title(line.metric)}: {line.estimate.details['warning']}"
@@ -32,8 +34,6 @@ def advise(
     if not verified:
         yield "the weights are not known to be the published ones: these numbers are not comparable with published ones"
     yield from of_images(fake, real)
-    if train is not None and train.survey and fake.survey:
-        yield from _training_set(fake.survey, real.survey if isinstance(real, Features) else None, train.survey)
 
 
 def of_images(fake: Features, real: Features | Moments | None) -> Iterator[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ganeval.columns import listing
 from ganeval.datasets import DATASETS
-from ganeval.registry import BASELINES, EXTRACTORS, METRICS, load_plugins
+from ganeval.registry import BASELINES, BEST, EXTRACTORS, METRICS, load_plugins
 
-BEST = {"lower": "low", "higher": "high", "half": "0.5", "zero": "0"}
 METRICS_NOTE = """\
 needs: besides features, logits of the extractor, --ref, --train; (train): takes
 the training set in place of the reference where one is given. Titles follow the

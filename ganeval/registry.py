@@ -22,6 +22,8 @@ from ganeval.errors import GanevalError, said, unknown
 log = logging.getLogger(__name__)
 
 Better = Literal["lower", "higher", "half", "zero"]
+BEST: dict[Better, str] = {"lower": "low", "higher": "high", "half": "0.5", "zero": "0"}
+"""Where a metric is best, in the word of the tables."""
 
 
 def badness(value: Any, better: Better) -> Any:

@@ -13,9 +13,9 @@ from scipy.special import ndtri
 from ganeval.columns import Printed, fact, table
 from ganeval.comparison.differences import Difference
 from ganeval.markup import latex_table, markdown_table
-from ganeval.registry import Metric
+from ganeval.registry import BEST, Metric
 from ganeval.report import ExtractorInfo, finite, spelt
-from ganeval.report.tables import BEST, number, set_of, sharing
+from ganeval.report.tables import number, set_of, sharing
 from ganeval.sides import SetInfo
 from ganeval.types import LEVEL
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ganeval.pages import environment, minus
-from ganeval.registry import METRICS
+from ganeval.registry import BEST, METRICS
 from ganeval.report import figures
 from ganeval.report.evidence import closest, grid, missing_mode, near_pairs
 from ganeval.report.gallery import Gallery
 from ganeval.report.headlines import headlines
-from ganeval.report.tables import BEST, by_class, cells, conventions, sharing, short, spoken, treated, wide
+from ganeval.report.tables import by_class, cells, conventions, sharing, short, spoken, treated, wide
 
 if TYPE_CHECKING:
     from ganeval.evaluate import Scored

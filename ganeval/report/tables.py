@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganeval.columns import blocks, fact, rounded, table
 from ganeval.markup import latex_table, markdown_table
+from ganeval.registry import BEST
 from ganeval.report.verdicts import copying_in_short, in_short
 from ganeval.types import LEVEL, Estimate
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 HEADER = ("metric", "value", "std error", f"{LEVEL:.0%} interval", "best is")
 ELSEWHERE = "`--format csv` has them; `ganeval compare` says which set is better"
-BEST = {"lower": "low", "higher": "high", "half": "0.5", "zero": "0"}
 
 
 def number(value: float, error: float | None = None) -> str:
