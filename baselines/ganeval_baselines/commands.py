@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ganeval.cli.options import PATH, SEED
+from ganeval.cli.options import DATA_ROOT, PATH, SEED
 from ganeval.errors import GanevalError
 from ganeval.terminal import INTERRUPTED, on_terminal, say
 from ganeval_baselines.cluster import BACKENDS
@@ -33,7 +33,7 @@ THREADS = click.option(
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Changes the model's recipe. Repeatable.")
 @click.option("--extractor", default="auto", show_default=True, help="For the scores; see `ganeval list extractors`.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--data-root", type=PATH, help="Where named data sets lie; or GANEVAL_DATA.")
+@DATA_ROOT
 @DOWNLOAD
 @IMAGE_SIZE
 @THREADS
@@ -111,7 +111,7 @@ def _setting(text: str) -> tuple[str, str]:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--records", type=PATH, default=Path("leaderboards/records"), show_default=True)
 @click.option("--runs", type=PATH, default=Path("runs"), show_default=True)
-@click.option("--data-root", type=PATH, help="Where named data sets lie; or GANEVAL_DATA.")
+@DATA_ROOT
 @DOWNLOAD
 @IMAGE_SIZE
 @click.option("--rescore", is_flag=True, help="Train nothing: score anew what an older version has scored.")

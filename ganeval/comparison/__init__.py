@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
 from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet, Source
-from ganeval.metrics._inputs import matrix, pair
+from ganeval.metrics._inputs import matrix, pair, row_digests
 from ganeval.multiple import holm
 from ganeval.registry import METRICS, Metric
 from ganeval.report import ExtractorInfo
@@ -176,7 +175,8 @@ def _check(a: Side, b: Side, real: Side) -> None:
         raise GanevalError(f"{', '.join(map(str, sizes))} images are too few to compare; "
                            f"{MIN_IMAGES} are needed, 1,000 tell good models apart")  # fmt: skip
     same = a.info.sha256 == b.info.sha256 if a.info.sha256 and b.info.sha256 else False
-    if same or _rows(a.features) == _rows(b.features):
+    # In whichever order: features that are given are not sorted by content.
+    if same or sorted(row_digests(a.features.pooled)) == sorted(row_digests(b.features.pooled)):
         raise GanevalError("A and B are the same images: every difference is exactly 0; give two sets")
 
 
@@ -189,11 +189,6 @@ def _warnings(a: Side, b: Side, real: Side) -> Iterator[str]:
             yield from (f"{name}: {warning}" for warning in of_images(side.features, data))
     if a.features.survey and b.features.survey:
         yield from unlike(a.features.survey, b.features.survey, ("the images of A", "those of B"))
-
-
-def _rows(features: Features) -> list[bytes]:
-    """What the features are, in whichever order."""
-    return sorted(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in features.pooled.cpu().numpy())
 
 
 def _differences(

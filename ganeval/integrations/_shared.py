@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganeval.extractors import as_extractor, inference_of
-from ganeval.streaming import pixels_of
+from ganeval.images.batches import pixels_of
 from ganeval.types import Extractor, ExtractorLike
 
 

@@ -53,7 +53,12 @@ def pair(
     return x.to(dtype), y.to(x.device, dtype)
 
 
+def row_digests(rows: Tensor) -> list[bytes]:
+    """A digest of what each row holds, in their order."""
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows.cpu().numpy()]
+
+
 def shuffled(rows: Tensor, random: np.random.Generator) -> np.ndarray:
     """Row numbers in an order that depends on the seed and on what the rows hold, not on how they came."""
-    digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows.cpu().numpy()]
+    digests = row_digests(rows)
     return np.array(sorted(range(len(rows)), key=digests.__getitem__))[random.permutation(len(rows))]

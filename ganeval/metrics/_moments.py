@@ -16,8 +16,6 @@ COLUMNS = 256
 """Columns of a symmetric product that are computed at a time, from the diagonal down."""
 SVD_LIMIT = 1024
 """Up to this size singular values are affordable; they lose no digits to a Gram matrix's square."""
-
-
 THIN = 1e-7
 """A variance below this share of the largest shows the rounding of float32 products, whose root the distance takes."""
 

@@ -1,0 +1,45 @@
+"""A batch of images as a training loop has it in memory: what is one, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganeval.errors import GanevalError
+
+
+def batch_of(images: Any) -> Tensor:
+    """A dense tensor, or what an array of numbers holds.
+
+    Raises GanevalError for anything else, such as a loader's (images, labels).
+    """
+    if isinstance(images, np.ndarray):
+        try:
+            # Copied: torch takes no negative strides, nor another byte order, and warns where read-only.
+            return torch.from_numpy(np.array(images, images.dtype.newbyteorder("=")))
+        except TypeError:
+            raise GanevalError(f"a batch is of numbers, got an array of {images.dtype}") from None
+    if not isinstance(images, Tensor):
+        raise GanevalError(f"a batch is a tensor or an array, got a {type(images).__name__}; "
+                           "of a loader's batches give the images: images, _ = batch")  # fmt: skip
+    if images.layout != torch.strided or images.is_nested or images.is_quantized or images.is_meta:
+        raise GanevalError(f"a batch is one dense tensor of values, got {images.dtype}, {images.layout} on "
+                           f"{images.device}; give x.to_dense(), x.dequantize() or a stack")  # fmt: skip
+    return images
+
+
+def pixels_of(images: Any) -> Tensor:
+    """uint8 (B, 3, H, W) of a batch, grey ones repeated to RGB. Raises GanevalError for anything else."""
+    pixels = batch_of(images)
+    if pixels.ndim == 4 and pixels.dtype == torch.uint8 and pixels.shape[1] not in (1, 3) and pixels.shape[3] in (1, 3):
+        raise GanevalError(f"a batch must be (B, 3, H, W), got {tuple(pixels.shape)}; "
+                           "give images.permute(0, 3, 1, 2)")  # fmt: skip
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or 0 in pixels.shape[2:] or pixels.dtype != torch.uint8:
+        raise GanevalError(
+            f"a batch must be uint8 images (B, 3, H, W) from 0 to 255, got {pixels.dtype} {tuple(pixels.shape)}; "
+            "of floats in [0, 1]: (images * 255).round().clamp(0, 255).to(torch.uint8)"
+        )
+    return pixels.expand(-1, 3, -1, -1)
