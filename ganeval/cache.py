@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache as once
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,11 +39,8 @@ def key_of(*parts: Any) -> str:
 def metric_sources() -> list[Path]:
     """The files that the estimates of the package's own metrics depend on."""
     package = Path(__file__).parent
-    return [*(package / f"{name}.py" for name in BELOW_METRICS), *sorted((package / "metrics").glob("*.py"))]
-
-
-BELOW_METRICS = ("fp32", "intervals", "types")
-"""What metrics import from above that could move a number."""
+    folders = (sorted((package / name).glob("*.py")) for name in ("metrics", "numerics"))
+    return [package / "fp32.py", package / "types.py", *chain.from_iterable(folders)]
 
 
 @once

@@ -24,7 +24,7 @@ from ganeval.errors import GanevalError, said
 from ganeval.files import result_file
 from ganeval.images.archives import check_names
 from ganeval.images.arrays import mapped_member
-from ganeval.metrics._moments import Running
+from ganeval.numerics.moments import Running
 from ganeval.types import Features, Moments
 
 FACTS = ("n", "fingerprint", "extractor")

@@ -19,10 +19,10 @@ from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor, inference_of
 from ganeval.features import full_fingerprint
 from ganeval.images.batches import batch_of, pixels_of
-from ganeval.metrics._inputs import Array, matrix
-from ganeval.metrics._moments import ROWS, Running, moments
 from ganeval.metrics.class_scores import ratio
 from ganeval.metrics.frechet import distance
+from ganeval.numerics.inputs import Array, matrix
+from ganeval.numerics.moments import ROWS, Running, moments
 from ganeval.reference import load_statistics
 from ganeval.types import Estimate, ExtractorLike, Features, Moments
 

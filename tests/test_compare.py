@@ -26,7 +26,7 @@ from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.transport import potentials
 from ganeval.metrics import fid, sliced_wasserstein
-from ganeval.metrics._moments import moments
+from ganeval.numerics.moments import moments
 from ganeval.reference import save_statistics
 from ganeval.registry import METRICS
 from tests.benchmarks.calibrate_compare import draw

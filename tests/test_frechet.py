@@ -10,9 +10,9 @@ import torch
 
 from ganeval.errors import GanevalError
 from ganeval.metrics import fid, fid_debiased, kid
-from ganeval.metrics._linear import Linear
-from ganeval.metrics._moments import COLUMNS, congruent, moments, scatter
 from ganeval.metrics.frechet import ROWS_PER_DIMENSION
+from ganeval.numerics.linear import Linear
+from ganeval.numerics.moments import COLUMNS, congruent, moments, scatter
 from ganeval.types import Moments
 from tests.benchmarks.coverage_fid import Population, one
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from ganeval import metrics
-from ganeval.intervals import student
-from ganeval.metrics._halves import design_effect, halvings
-from ganeval.metrics._mmd import Error
 from ganeval.metrics.neighbours import neighbours
+from ganeval.numerics.halves import design_effect, halvings
+from ganeval.numerics.intervals import student
+from ganeval.numerics.mmd import Error
 from ganeval.types import Estimate
 from tests.benchmarks.coverage import ALL_NEIGHBOURS, draw
 

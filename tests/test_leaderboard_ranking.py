@@ -20,7 +20,7 @@ from ganeval.leaderboard.ranking import (
     smallest_p,
     summary,
 )
-from ganeval.multiple import holm
+from ganeval.numerics.multiple import holm
 
 INF = math.inf
 

@@ -21,8 +21,8 @@ from ganeval.errors import GanevalError
 from ganeval.memorisation import MemorisationReport, memorisation_test
 from ganeval.memorisation.closest import closeness, closest_test, count_copies, detectable, needed
 from ganeval.metrics import authenticity, ct, mifid
-from ganeval.metrics._nearest import nearest
 from ganeval.metrics.copying import rank_z
+from ganeval.numerics.nearest import nearest
 from ganeval.types import Features
 
 _random = np.random.RandomState(1234)

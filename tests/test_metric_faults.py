@@ -23,7 +23,7 @@ from ganeval.metrics import (
     precision,
     vendi,
 )
-from ganeval.metrics._moments import moments
+from ganeval.numerics.moments import moments
 from ganeval.registry import METRICS
 from ganeval.types import Features, Moments
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganeval.errors import GanevalError
-from ganeval.metrics._inputs import matrix
+from ganeval.numerics.inputs import matrix
 from ganeval.registry import METRICS, Metric
 from ganeval.types import Estimate
 

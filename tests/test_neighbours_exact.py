@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ganeval import metrics
-from ganeval.metrics import _pairwise
-from ganeval.metrics._nearest import nearest
-from ganeval.metrics._pairwise import BLOCK, Centred, exact_squares, products, slices
 from ganeval.metrics.neighbours import neighbours
+from ganeval.numerics import pairwise
+from ganeval.numerics.nearest import nearest
+from ganeval.numerics.pairwise import BLOCK, Centred, exact_squares, products, slices
 
 N, DIM = 300, 40
 WANTED = {
@@ -142,7 +142,7 @@ def test_rough_distances_are_within_their_bound(dim: int, offset: float) -> None
 def test_settling_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a bound on the rounding, near ties come out wrong: the sets above do try it."""
     (x, y), (a, b) = ((rows[::2].contiguous(), rows[1::2].contiguous()) for rows in (near_ties(), clusters()))
-    monkeypatch.setattr(_pairwise.Centred, "rounding", 0.0)
+    monkeypatch.setattr(pairwise.Centred, "rounding", 0.0)
     found = {key: estimate.value for key, estimate in neighbours(x, y, WANTED).items()}
     assert found != pytest.approx(by_definition(x, y), abs=1e-12)
     assert not torch.equal(nearest(a, b, 4)[0], squares(a, b).sort(1).values[:, :4].sqrt())

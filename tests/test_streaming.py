@@ -16,7 +16,7 @@ import ganeval
 from ganeval.errors import GanevalError
 from ganeval.images import open_images
 from ganeval.metrics import fid, inception_score, mode_score
-from ganeval.metrics._moments import Running, moments
+from ganeval.numerics.moments import Running, moments
 from ganeval.reference import save_statistics
 from ganeval.types import Features, Moments
 

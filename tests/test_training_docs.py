@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import ganeval
-from ganeval.metrics._moments import moments
+from ganeval.numerics.moments import moments
 from ganeval.reference import save_statistics
 from tests.test_streaming import pixels
 

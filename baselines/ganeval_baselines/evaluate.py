@@ -11,7 +11,7 @@ from torch import Tensor
 
 import ganeval
 from ganeval.collapse import MIN_FAKE, MIN_REAL, count_modes
-from ganeval.intervals import binomial
+from ganeval.numerics.intervals import binomial
 from ganeval.types import Features
 from ganeval_baselines.base import GAN
 from ganeval_baselines.data import Batch, Images, Mixture, generator, stream, to_uint8

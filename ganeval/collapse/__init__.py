@@ -25,7 +25,7 @@ from ganeval.collapse.similarity import (
 )
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.metrics._inputs import matrix, pair, shuffled
+from ganeval.numerics.inputs import matrix, pair, shuffled
 from ganeval.types import Features
 
 __all__ = ["CollapseReport", "Fidelity", "Mode", "ModeCount", "Similarity", "Support", "collapse_test", "count_modes"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganeval.collapse.modes import clusters
 from ganeval.errors import GanevalError
-from ganeval.metrics._pairwise import BLOCK, squared_distances
+from ganeval.numerics.pairwise import BLOCK, squared_distances
 from ganeval.types import Features
 
 FEW = 10

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.metrics._pairwise import squared_distances
+from ganeval.numerics.pairwise import squared_distances
 
 HANDFUL = 10
 """Real images whose realistic share is what fakes are asked for."""

@@ -11,8 +11,8 @@ from sklearn.cluster import KMeans
 
 from ganeval.collapse.shift import DROPPED, STARVED, Shift
 from ganeval.errors import GanevalError
-from ganeval.metrics._kmeans import kmeans
-from ganeval.multiple import holm
+from ganeval.numerics.kmeans import kmeans
+from ganeval.numerics.multiple import holm
 
 CONCENTRATED, CONCENTRATED_SHIFT = 3, 7
 """How much oftener than its share a class may be among the images that a classifier can't tell: more than real images

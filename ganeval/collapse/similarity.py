@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.metrics._pairwise import squared_distances
+from ganeval.numerics.pairwise import squared_distances
 
 PERMUTATIONS, FEWEST_BEYOND, MOST_PERMUTATIONS = 999, 2, 40_000
 """So many permutations, or more where the level is so low that it would be under FEWEST_BEYOND of them."""

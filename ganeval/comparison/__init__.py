@@ -23,8 +23,8 @@ from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
 from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet, Source
-from ganeval.metrics._inputs import matrix, pair, row_digests
-from ganeval.multiple import holm
+from ganeval.numerics.inputs import matrix, pair, row_digests
+from ganeval.numerics.multiple import holm
 from ganeval.registry import METRICS, Metric
 from ganeval.report import ExtractorInfo
 from ganeval.settings import Precision, Settings

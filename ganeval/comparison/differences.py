@@ -9,7 +9,7 @@ from scipy.special import ndtr
 from torch import Tensor
 
 from ganeval.comparison.influence import Influence
-from ganeval.intervals import normal
+from ganeval.numerics.intervals import normal
 from ganeval.registry import Better, badness
 
 

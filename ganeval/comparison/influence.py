@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.metrics._linear import linearise
-from ganeval.metrics._mmd import Kernel, Sums, Tally
-from ganeval.metrics._pairwise import Centred, one_pass
 from ganeval.metrics.class_scores import parts
 from ganeval.metrics.diversity import vendi as vendi_score
 from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, debiased
 from ganeval.metrics.kernel import cmmd_kernel, gaussian, kid_kernel, squared_bandwidth
+from ganeval.numerics.linear import linearise
+from ganeval.numerics.mmd import Kernel, Sums, Tally
+from ganeval.numerics.pairwise import Centred, one_pass
 from ganeval.types import Moments
 
 GROUPS = 25

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ganeval.comparison.influence import Influence
 from ganeval.errors import GanevalError
-from ganeval.metrics._pairwise import squared_distances
 from ganeval.metrics.neighbours import says_real
+from ganeval.numerics.pairwise import squared_distances
 
 ROWS = 256
 """Rows of a distance matrix at a time."""

@@ -20,10 +20,10 @@ from ganeval.distributed import gather
 from ganeval.errors import GanevalError
 from ganeval.integrations._shared import shared_extractor
 from ganeval.metrics import inception_score, kid, one_nn_accuracy
-from ganeval.metrics._inputs import matrix
-from ganeval.metrics._moments import Running
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
+from ganeval.numerics.inputs import matrix
+from ganeval.numerics.moments import Running
 from ganeval.registry import METRICS
 from ganeval.types import ExtractorLike
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import stdtrit
 
-from ganeval.multiple import holm
+from ganeval.numerics.multiple import holm
 
 ALPHA = 0.05
 """Level at which two models are told apart, after Holm's correction."""

@@ -10,9 +10,9 @@ from ganeval.fp32 import true_fp32
 from ganeval.memorisation import words
 from ganeval.memorisation.closest import REACH, Nearest, closeness, closest_test, count_copies, either, one_each
 from ganeval.memorisation.report import Copies, MemorisationReport, Pair, Verdict
-from ganeval.metrics._inputs import pair, shuffled
-from ganeval.metrics._nearest import nearest
 from ganeval.metrics.copying import authentic, ct
+from ganeval.numerics.inputs import pair, shuffled
+from ganeval.numerics.nearest import nearest
 from ganeval.types import Estimate, Features
 
 __all__ = ["Copies", "MemorisationReport", "Pair", "memorisation_test"]

@@ -9,8 +9,8 @@ import torch
 from scipy.stats import binom, hypergeom
 from torch import Tensor
 
-from ganeval.intervals import binomial
 from ganeval.memorisation.report import Copies
+from ganeval.numerics.intervals import binomial
 
 REACH = 5
 """Closeness is the distance to the nearest training image over that to the REACH-th nearest."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ganeval.registry import METRICS
 
 if TYPE_CHECKING:
-    from ganeval.metrics._inputs import Array, matrix, pair
     from ganeval.metrics.bins import ndb
     from ganeval.metrics.class_scores import inception_score, mode_score
     from ganeval.metrics.copying import authenticity, ct
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         recall,
     )
     from ganeval.metrics.transport import emd, sliced_wasserstein
+    from ganeval.numerics.inputs import Array, matrix, pair
 
 __all__ = [
     "Array",
@@ -62,7 +62,7 @@ def __getattr__(name: str) -> Any:
     if name in METRICS:
         return METRICS[name].fn
     if name in ("Array", "matrix", "pair"):
-        return getattr(importlib.import_module("ganeval.metrics._inputs"), name)
+        return getattr(importlib.import_module("ganeval.numerics.inputs"), name)
     raise AttributeError(f"module 'ganeval.metrics' has no attribute {name!r}")
 
 

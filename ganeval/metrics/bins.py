@@ -7,9 +7,9 @@ import torch
 from scipy.special import ndtri, rel_entr
 
 from ganeval.errors import GanevalError
-from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._kmeans import kmeans
-from ganeval.metrics._moments import ROWS, mean
+from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.kmeans import kmeans
+from ganeval.numerics.moments import ROWS, mean
 from ganeval.types import Estimate
 
 

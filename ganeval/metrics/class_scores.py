@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.intervals import normal, student
-from ganeval.metrics._inputs import Array, matrix, pair
+from ganeval.numerics.inputs import Array, matrix, pair
+from ganeval.numerics.intervals import normal, student
 from ganeval.types import Estimate
 
 PER_CLASS = 10

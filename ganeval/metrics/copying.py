@@ -16,11 +16,11 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.intervals import binomial
-from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._kmeans import kmeans
-from ganeval.metrics._moments import moments
-from ganeval.metrics._nearest import nearest
+from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.intervals import binomial
+from ganeval.numerics.kmeans import kmeans
+from ganeval.numerics.moments import moments
+from ganeval.numerics.nearest import nearest
 from ganeval.types import Estimate
 
 FEW = 20

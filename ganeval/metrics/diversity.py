@@ -8,9 +8,9 @@ import torch
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.metrics._inputs import Array, matrix
-from ganeval.metrics._moments import scatter
-from ganeval.metrics._pairwise import BLOCK, unit
+from ganeval.numerics.inputs import Array, matrix
+from ganeval.numerics.moments import scatter
+from ganeval.numerics.pairwise import BLOCK, unit
 from ganeval.types import Estimate
 
 NEAR = 1e-6

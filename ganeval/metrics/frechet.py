@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.intervals import normal
-from ganeval.metrics._inputs import Array, matrix, pair
-from ganeval.metrics._linear import Linear, linearise
-from ganeval.metrics._moments import mean, root, trace_of_root_product
-from ganeval.metrics._pairwise import BLOCK, Centred, across, unit
+from ganeval.numerics.inputs import Array, matrix, pair
+from ganeval.numerics.intervals import normal
+from ganeval.numerics.linear import Linear, linearise
+from ganeval.numerics.moments import mean, root, trace_of_root_product
+from ganeval.numerics.pairwise import BLOCK, Centred, across, unit
 from ganeval.types import Estimate, Moments
 
 HALVINGS = 2

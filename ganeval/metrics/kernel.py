@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._mmd import Error, Kernel, Sums, Tally
-from ganeval.metrics._pairwise import Centred, one_pass, squared_distances, unit
+from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.mmd import Error, Kernel, Sums, Tally
+from ganeval.numerics.pairwise import Centred, one_pass, squared_distances, unit
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
@@ -57,8 +57,8 @@ def kid(
 
     std_error: the U-statistic's variance, of first and second order, plus the subsets' own. Interval, for the distance
     of the two populations: all distances t that the estimate is within Student's quantile of, in standard errors at t
-    (`_mmd.Error`). Measured coverage: docs/calibration.md; none under SMALLEST images, nor where few of them decide.
-    Raises GanevalError for fewer than 2 images, subsets or subset_size out of range.
+    (`numerics.mmd.Error`). Measured coverage: docs/calibration.md; none under SMALLEST images, nor where few of them
+    decide. Raises GanevalError for fewer than 2 images, subsets or subset_size out of range.
     """
     return _alone(kid_reading, fake, real, subsets=subsets, subset_size=subset_size, degree=degree, gamma=gamma,
                   coef=coef, seed=seed)  # fmt: skip

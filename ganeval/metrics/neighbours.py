@@ -6,9 +6,9 @@ decided in float64 from the differences, where a copy is at exactly 0: every dec
 
 The intervals are for the expected value of the metric at these N and M, over new draws of both sets. Each image's
 decision hangs on other images, so that the variance is that of independent decisions times a design effect, which
-random halves of both sets show (`_halves`; `details["design_effect"]`). A share's interval is Wilson's for so many
-fewer images, with Student's quantile; density's is symmetrical. None is given under SMALLEST images, nor where fewer
-than FEWEST decide otherwise than the rest. Where coverage was measured: docs/calibration.md.
+random halves of both sets show (`numerics.halves`; `details["design_effect"]`). A share's interval is Wilson's for so
+many fewer images, with Student's quantile; density's is symmetrical. None is given under SMALLEST images, nor where
+fewer than FEWEST decide otherwise than the rest. Where coverage was measured: docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.intervals import binomial, student
-from ganeval.metrics._halves import SPLITS, TIE, Balls, design_effect, halvings, listed, nearest_in_half
-from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._lists import Near
-from ganeval.metrics._pairwise import Centred, one_pass
+from ganeval.numerics.halves import SPLITS, TIE, Balls, design_effect, halvings, listed, nearest_in_half
+from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.intervals import binomial, student
+from ganeval.numerics.lists import Near
+from ganeval.numerics.pairwise import Centred, one_pass
 from ganeval.types import Estimate
 
 FEWEST = 3

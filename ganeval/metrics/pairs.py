@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganeval.fp32 import true_fp32
-from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._pairwise import Centred, Taker, one_pass
 from ganeval.metrics.kernel import Reading, cmmd_reading, kid_reading, mmd_reading
 from ganeval.metrics.neighbours import Neighbours
+from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.pairwise import Centred, Taker, one_pass
 from ganeval.types import Estimate
 
 KERNELS: dict[str, Callable[..., Reading]] = {"kid": kid_reading, "mmd": mmd_reading, "cmmd": cmmd_reading}

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.metrics._inputs import Array, pair
-from ganeval.metrics._pairwise import distances
+from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.pairwise import distances
 from ganeval.types import Estimate
 
 MOST = 10**6

@@ -35,7 +35,7 @@ from ganeval.extractors import load_extractor
 from ganeval.extractors.inception import SIZE
 from ganeval.files import write_result
 from ganeval.fp32 import true_fp32
-from ganeval.metrics._pairwise import distances
+from ganeval.numerics.pairwise import distances
 from ganeval.types import Extractor
 from tests.benchmarks.end_to_end import machine, versions
 from tests.benchmarks.growth import features

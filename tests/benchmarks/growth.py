@@ -31,9 +31,9 @@ from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, plan, run
 from ganeval.evaluate import families as batches
 from ganeval.files import write_result
-from ganeval.metrics._moments import moments
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
+from ganeval.numerics.moments import moments
 from ganeval.registry import METRICS
 from ganeval.types import Features, Moments
 from tests.benchmarks.end_to_end import machine, versions

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from ganeval.files import write_result
-from ganeval.metrics._pairwise import BLOCK
+from ganeval.numerics.pairwise import BLOCK
 from tests.benchmarks.growth import KID, KINDS, PEER_KID, PEER_PRDC, PRDC, exponent
 from tests.benchmarks.growth import PEER as FIDELITY
 from tests.benchmarks.packages import FLOP_PER_IMAGE, LIMITS, PACKAGES

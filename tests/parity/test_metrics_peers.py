@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganeval import metrics
-from ganeval.metrics._pairwise import BLOCK
+from ganeval.numerics.pairwise import BLOCK
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of POT's own escapes, and of vendi-score's import from scipy.sparse.csr

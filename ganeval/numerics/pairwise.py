@@ -17,7 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ganeval.metrics._moments import mean
+from ganeval.numerics.moments import mean
 
 BLOCK = 1024
 CANCELLED = 1e-9

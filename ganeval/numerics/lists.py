@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval.metrics._pairwise import FEW, Centred, across, exact_squares
+from ganeval.numerics.pairwise import FEW, Centred, across, exact_squares
 
 SPARE = 3
 """Candidates beyond the k wanted, from which the k-th distance is known well enough to leave most others out."""

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganeval.metrics._lists import Near
-from ganeval.metrics._pairwise import Centred, exact_squares
+from ganeval.numerics.lists import Near
+from ganeval.numerics.pairwise import Centred, exact_squares
 
 SPLITS = 32
 """Random halvings: the design effect has about as many degrees of freedom."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval.intervals import student
-from ganeval.metrics._pairwise import Centred
+from ganeval.numerics.intervals import student
+from ganeval.numerics.pairwise import Centred
 
 Kernel = Callable[[Centred, slice, Centred, slice, Tensor], Tensor]
 """(x, rows, y, columns, their products) -> k(x[rows], y[columns]), float64."""

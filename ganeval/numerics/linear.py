@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.linalg import cholesky_ex, eigh, solve_triangular
 
-from ganeval.metrics._moments import ROWS, congruent, factored
+from ganeval.numerics.moments import ROWS, congruent, factored
 from ganeval.types import Moments
 
 ROUNDING = 1e-10

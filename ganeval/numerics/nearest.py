@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
-from ganeval.metrics._lists import SPARE, Near
-from ganeval.metrics._pairwise import Centred, across
+from ganeval.numerics.lists import SPARE, Near
+from ganeval.numerics.pairwise import Centred, across
 
 
 def nearest(x: Tensor, y: Tensor, k: int, *, leave_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
