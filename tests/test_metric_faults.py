@@ -11,6 +11,7 @@ import torch
 
 import ganeval
 from ganeval.errors import GanevalError
+from ganeval.images import open_images
 from ganeval.metrics import (
     authenticity,
     fid,
@@ -52,7 +53,7 @@ def test_the_inception_score_does_not_hang_on_the_order_of_classes() -> None:
 
 
 def test_compare_takes_sorted_features_as_score_does() -> None:
-    images = ganeval.images.open_images("digits:test")
+    images = open_images("digits:test")
     rows = torch.argsort(images.labels, stable=True).tolist()
     by_class = images.subset(rows)
     a, b = (ganeval.extract(by_class.subset(range(i, 590, 2)), "classifier:digits", cache=False) for i in (0, 1))

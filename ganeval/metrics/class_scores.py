@@ -38,10 +38,11 @@ def inception_score(logits: Array, *, splits: int = 10, shuffle: bool = True, se
     method, which is too small where there are few images per class; no interval.
     Raises GanevalError for fewer images than splits.
     """
-    x = matrix(logits, "logits").double()
-    n = len(x)
-    values = torch.tensor([_one_score(x[part])[0] for part in parts(n, splits, shuffle, seed)], dtype=torch.float64)
-    value, (one_split, variance) = float(values.mean()), _one_score(x)
+    p, ordered = _softmax(matrix(logits, "logits"))
+    n = len(p)
+    drawn = parts(n, splits, shuffle, seed)
+    values = torch.tensor([_one_score(p[part], ordered[part])[0] for part in drawn], dtype=torch.float64)
+    value, (one_split, variance) = float(values.mean()), _one_score(p, ordered)
     details: dict[str, Any] = {"split_std": float(values.std(correction=0)), "one_split": one_split}
     if splits == 1:
         details["no_interval"] = "one split: its error leaves out how the classes' shares scatter; give splits=10"
@@ -62,12 +63,25 @@ def parts(n: int, splits: int, shuffle: bool, seed: int) -> list[Tensor]:
     return [order[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
 
 
-def _one_score(logits: Tensor) -> tuple[float, float]:
-    """exp of the mean KL of one part, and its variance: KL's influence is KL_i, for the marginal's drops out."""
-    log_p = logits.log_softmax(1)
+def _softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """p (N, C) and sum_y p log p (N,), float64."""
+    log_p = logits.double().log_softmax(1)
     p = log_p.exp()
     # p log p tends to 0 with p, where the logarithm itself may be -inf.
-    kl = (torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1)
+    return p, log_p.clamp_(min=torch.finfo(log_p.dtype).min).mul_(p).sum(1)
+
+
+def _cross(p: Tensor, q: Tensor) -> Tensor:
+    """sum_y p log q of rows p (..., C) and one q (C,); where p is 0 nothing is added, whatever q."""
+    logs = q.log()
+    finite = logs.isfinite()
+    total = p @ torch.where(finite, logs, 0.0)
+    return total if bool(finite.all()) else total + torch.xlogy(p[..., ~finite], q[~finite]).sum(-1)
+
+
+def _one_score(p: Tensor, ordered: Tensor) -> tuple[float, float]:
+    """exp of the mean KL of one part, and its variance: KL's influence is KL_i, for the marginal's drops out."""
+    kl = ordered - _cross(p, p.mean(0))
     score = float(kl.mean().exp())
     return score, score**2 * float(kl.var(correction=1)) / len(kl) if len(kl) > 1 else 0.0
 
@@ -86,25 +100,26 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
     Raises GanevalError for unequal C, or another form.
     """
     x, y = pair(fake_logits, real_logits)
-    log_p, real = x.double().log_softmax(1), y.double().softmax(1)
-    p = log_p.exp()
+    (p, ordered), real = _softmax(x), y.double().softmax(1)
     fake_marginal, real_marginal = p.mean(0), real.mean(0)
     if form == "paper":
-        log_value = _kl(p, fake_marginal).mean() - _kl(fake_marginal, real_marginal)
+        kl = ordered - _cross(p, fake_marginal)
+        log_value = kl.mean() - _kl(fake_marginal, real_marginal)
         # Influence on E KL(p||p_g): KL_i; on -KL(p_g||p*): minus the log ratio, and the share under p*.
         over = ratio(fake_marginal, real_marginal)
-        fake_influence = _kl(p, fake_marginal) - torch.xlogy(p, over).sum(1)
-        real_influence = (real * over).sum(1)
+        fake_influence = kl - _cross(p, over)
+        real_influence = real @ over
     elif form == "che":
-        log_value = _kl(p, real_marginal).mean() - _kl(real_marginal, fake_marginal)
+        kl = ordered - _cross(p, real_marginal)
+        log_value = kl.mean() - _kl(real_marginal, fake_marginal)
         over, under = ratio(fake_marginal, real_marginal), ratio(real_marginal, fake_marginal)
-        fake_influence = _kl(p, real_marginal) + (p * under).sum(1)
-        real_influence = -(real * over).sum(1) - torch.xlogy(real, under).sum(1)
+        fake_influence = kl + p @ under
+        real_influence = -(real @ over) - _cross(real, under)
     else:
         raise GanevalError(f"form={form!r} of mode_score; give 'paper' or 'che'")
     value = float(log_value.exp())
     variance = float(fake_influence.var() / len(p) + real_influence.var() / len(real))
-    details: dict[str, Any] = {"form": form, "inception_score_one_split": _one_score(x.double())[0]}
+    details: dict[str, Any] = {"form": form, "inception_score_one_split": _one_score(p, ordered)[0]}
     std_error, fewest, needed = value * math.sqrt(variance), min(len(p), len(real)), PER_CLASS * p.shape[1]
     if not math.isfinite(std_error):
         details["no_interval"] = NEVER
@@ -122,5 +137,5 @@ def ratio(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p || q) of rows, in nats."""
-    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)
+    """KL(p || q) of marginals (C,), in nats."""
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum()
