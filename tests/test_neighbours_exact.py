@@ -13,7 +13,7 @@ from ganeval import metrics
 from ganeval.metrics.neighbours import neighbours
 from ganeval.numerics import pairwise
 from ganeval.numerics.nearest import nearest
-from ganeval.numerics.pairwise import BLOCK, Centred, exact_squares, products, slices
+from ganeval.numerics.pairwise import BLOCK, Centred, exact_squares, few_true, products, slices
 
 N, DIM = 300, 40
 WANTED = {
@@ -157,3 +157,11 @@ def test_kernel_distances_of_float32_are_those_of_float64() -> None:
         metrics.mmd(a, b, bandwidth="fixed", sigma=0.5, unbiased=True) for a, b in ((x, y), (x.double(), y.double()))
     ]
     assert sharp[0].value == pytest.approx(sharp[1].value, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (5, 64), (7, 13), (0, 16), (3, 0)])
+@pytest.mark.parametrize("share", [0.0, 0.05, 1.0])
+def test_few_true_are_those_of_nonzero(shape: tuple[int, int], share: float) -> None:
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < share
+    for one in (mask, mask.T, mask[:, 1:]):
+        assert torch.equal(torch.stack(few_true(one), 1), one.nonzero())

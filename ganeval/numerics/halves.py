@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganeval.numerics.lists import Near
-from ganeval.numerics.pairwise import Centred, exact_squares
+from ganeval.numerics.pairwise import Centred, exact_squares, few_true
 
 SPLITS = 32
 """Random halvings: the design effect has about as many degrees of freedom."""
@@ -110,8 +110,8 @@ class Balls:
         self.reached[balls] += ones.sum(0)
         self.half_around[rows] += _shared(ones, p, b)
         reached += _shared(ones.T, b, p)
-        for pairs in ((squares <= self.reach[balls]) ^ sure).nonzero().split(PAIRS):
-            i, j = pairs.T
+        near = few_true((squares <= self.reach[balls]) ^ sure)
+        for i, j in zip(*(side.split(PAIRS) for side in near), strict=True):
             d = squares[i, j]
             self._settle(rows[i], j + balls.start, d)
             # index_select copies rows several times faster than an index does.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganeval.numerics.pairwise import FEW, Centred, across, exact_squares
+from ganeval.numerics.pairwise import FEW, Centred, across, exact_squares, few_true
 
 SPARE = 3
 """Candidates beyond the k wanted, from which the k-th distance is known well enough to leave most others out."""
@@ -45,16 +45,8 @@ class Near:
     def merge(self, rows: slice, more: Tensor, start: int) -> None:
         """Puts the distances `more`, from the images `rows` to those from number `start` on, into their lists."""
         squares, index, length = self.squares[rows], self.index[rows], self.squares.shape[1]
-        i, j = (more < squares[:, -1:]).nonzero().T
-        counts = torch.bincount(i, minlength=len(more))
-        most = int(counts.max())
-        if most > 4 * length:
-            values, places = more.topk(min(length, more.shape[1]), largest=False)
-        else:
-            # What is nearer than the last of its list, moved to the left.
-            place = torch.arange(len(i), device=i.device) - (counts.cumsum(0) - counts)[i]
-            values, places = squares.new_full((len(more), most), math.inf), index.new_zeros(len(more), most)
-            values[i, place], places[i, place] = more[i, j], j
+        few = _nearer(more, squares[:, -1:], 4 * length)
+        values, places = few or more.topk(min(length, more.shape[1]), largest=False)
         self.squares[rows], order = torch.cat([squares, values], 1).topk(length, largest=False)
         self.index[rows] = torch.cat([index, places + start], 1).gather(1, order)
 
@@ -117,6 +109,24 @@ class Near:
             most = values.kthvalue(k).values
             maybe |= (rough - bound).clamp(min=0) < most[:, None]
         return values
+
+
+def _nearer(squares: Tensor, last: Tensor, most: int) -> tuple[Tensor, Tensor] | None:
+    """Of each row of squares (N, M) what is below `last` (N, 1), moved to the left, and its columns, (N, width).
+
+    None where that is more than `most` in a row, as while lists are not full.
+    """
+    if bool(last.isinf().any()):
+        return None
+    i, j = few_true(squares < last)
+    counts = torch.bincount(i, minlength=len(squares))
+    width = int(counts.max())
+    if width > most:
+        return None
+    place = torch.arange(len(i), device=i.device) - (counts.cumsum(0) - counts)[i]
+    values, columns = squares.new_full((len(squares), width), math.inf), j.new_zeros(len(squares), width)
+    values[i, place], columns[i, place] = squares[i, j], j
+    return values, columns
 
 
 def _few(which: Tensor) -> tuple[Tensor, ...]:

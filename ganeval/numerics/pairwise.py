@@ -126,7 +126,8 @@ class Centred:
     def dots(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
         """x_i.y_j, float64, from a block of `products` about the common centre."""
         constant = other.along[columns] + self.centre.double().square().sum()
-        return torch.add(self.along[rows, None], constant).add_(products)
+        # Widened first: adding float32 to float64 takes three times as long.
+        return products.to(torch.float64, copy=True).add_(self.along[rows, None]).add_(constant)
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
@@ -172,6 +173,19 @@ def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
         a = x.block(rows)
         for columns in slices(len(y.rows)):
             yield rows, columns, products(a, y.block(columns))
+
+
+def few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns (P,) at which a mask (N, M), bool, is true, in order.
+
+    Eight flags are looked at as one number, which where few are true takes a fifth of the time of `nonzero`.
+    """
+    if mask.shape[1] % 8 or mask.storage_offset() % 8 or mask.stride() != (mask.shape[1], 1):
+        i, j = mask.nonzero().T
+        return i, j
+    i, eighth = mask.view(torch.int64).nonzero().T
+    which, place = mask.unflatten(1, (mask.shape[1] // 8, 8))[i, eighth].nonzero().T
+    return i[which], eighth[which] * 8 + place
 
 
 def slices(n: int, start: int = 0) -> Iterator[slice]:
