@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganeval import metrics
 from ganeval.metrics.neighbours import neighbours
-from ganeval.numerics import pairwise
+from ganeval.numerics import halves, pairwise
 from ganeval.numerics.nearest import nearest
 from ganeval.numerics.pairwise import BLOCK, Centred, exact_squares, few_true, products, slices
 
@@ -99,6 +99,17 @@ def test_decisions_are_those_of_the_differences_in_float64(name: str) -> None:
     x, y = rows[::2].contiguous(), rows[1::2].contiguous()
     found = {key: estimate.value for key, estimate in neighbours(x, y, WANTED).items()}
     assert found == pytest.approx(by_definition(x, y), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_pairs_in_balls_are_counted_alike_in_bulk_and_one_by_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = SETS[name]()
+    x, y = rows[::2].contiguous(), rows[1::2].contiguous()
+    found = []
+    for many in (0, 1):
+        monkeypatch.setattr(halves, "MANY", many)
+        found.append(neighbours(x, y, WANTED))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -94,7 +94,7 @@ def directions(x: Tensor, projections: int, seed: int) -> tuple[Tensor, ...]:
 
 def w2_squared(x: Tensor, y: Tensor) -> Tensor:
     """W_2^2 of each column of x (N, P) and y (M, P): both quantile functions are steps, so the integral is a sum."""
-    x, y = x.double().sort(0).values, y.double().sort(0).values
+    x, y = _ordered(x), _ordered(y)
     if len(x) == len(y):
         return (x - y).square().mean(0)
     n, m = len(x), len(y)
@@ -103,3 +103,11 @@ def w2_squared(x: Tensor, y: Tensor) -> Tensor:
     widths = torch.diff(ends, prepend=ends.new_zeros(1)).double() / (n * m)
     last = ends - 1
     return (widths[:, None] * (x[last // m] - y[last // n]).square()).sum(0)
+
+
+def _ordered(columns: Tensor) -> Tensor:
+    """Each column (N, P) in ascending order, float64."""
+    if columns.device.type == "cpu":
+        # Values alone and in vectors, ten times as fast as a sort that also tells where each was.
+        return torch.from_numpy(np.sort(columns.T.contiguous().numpy(), axis=1)).T.double()
+    return columns.double().sort(0).values

@@ -21,6 +21,8 @@ SPLITS = 32
 """Random halvings: the design effect has about as many degrees of freedom."""
 PAIRS = 1 << 14
 """Pairs of images that are looked at in all halvings at a time."""
+MANY = 1 / 32
+"""Share of a block's pairs from which those surely inside are counted by products, and the others one by one."""
 TIE = 1 / 128
 """The share of the bound on rounding within which distances count as equal in the halves; it is seldom off by so much.
 
@@ -103,15 +105,10 @@ class Balls:
                 rows, squares = rows[left], squares[left]
         p, b = self.point_halves[rows], self.ball_halves[balls]
         radii, reached = self.half_radii[balls], self.half_reached[balls]
-        # A pair nearer than the whole set's radius is inside in every half that it shares: a half's radii are longer.
-        sure = squares < self.low[balls]
-        ones = sure.to(squares.dtype)
-        self.around[rows] += ones.sum(1)
-        self.reached[balls] += ones.sum(0)
-        self.half_around[rows] += _shared(ones, p, b)
-        reached += _shared(ones.T, b, p)
-        near = few_true((squares <= self.reach[balls]) ^ sure)
-        for i, j in zip(*(side.split(PAIRS) for side in near), strict=True):
+        near = squares <= self.reach[balls]
+        if int(near.count_nonzero()) > MANY * near.numel():
+            near ^= self._sure(rows, balls, squares, p, b)
+        for i, j in zip(*(side.split(PAIRS) for side in few_true(near)), strict=True):
             d = squares[i, j]
             self._settle(rows[i], j + balls.start, d)
             # index_select copies rows several times faster than an index does.
@@ -121,9 +118,25 @@ class Balls:
             self.half_around.index_add_(0, rows[i], within)
             reached.index_add_(0, j, within)
 
+    def _sure(self, rows: Tensor, balls: slice, squares: Tensor, p: Tensor, b: Tensor) -> Tensor:
+        """Counts the pairs of a block (rows, balls) that are inside whatever the rounding, and says which they are.
+
+        A pair nearer than the whole set's radius is inside in every half that it shares: a half's radii are longer.
+        """
+        sure = squares < self.low[balls]
+        ones = sure.to(squares.dtype)
+        self.around[rows] += ones.sum(1)
+        self.reached[balls] += ones.sum(0)
+        self.half_around[rows] += _shared(ones, p, b)
+        self.half_reached[balls] += _shared(ones.T, b, p)
+        return sure
+
     def _settle(self, points: Tensor, balls: Tensor, squares: Tensor) -> None:
         """Counts those of the pairs (P,) that are inside in the whole sets."""
-        unsure = (squares <= self.high[balls]).nonzero()[:, 0]
+        sure = (squares < self.low[balls]).to(self.around.dtype)
+        self.around.index_add_(0, points, sure)
+        self.reached.index_add_(0, balls, sure)
+        unsure = ((squares <= self.high[balls]) & (sure == 0)).nonzero()[:, 0]
         points, balls, squares = points[unsure], balls[unsure], squares[unsure].double().clamp(min=0)
         which = balls.unique()
         which = which[self.exact[which].isnan()]
