@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def suite_of(name: str) -> Suite:
     key = name.lower().replace("-", "_")
     if key in SUITES:
         return SUITES[key]
-    if key in datasets.NAMES or Path(name).exists():
+    if key in datasets.NAMES or Path(name).expanduser().exists():
         return Suite(name, EXAMPLES)
     raise unknown("suite or data set", name, {*SUITES, *datasets.NAMES})
 
@@ -120,7 +121,7 @@ def bench(
         raise GanevalError(f"--cluster {cluster}: say of which kind, --backend dask or ray")
     data = datasets.load(suite.data, data_root=data_root, image_size=image_size, download=download)
     numbers = range(suite.seeds if seeds is None else seeds)
-    chosen = [get_baseline(name).name for name in models] or suite.models or applicable(data)
+    chosen = list(dict.fromkeys(get_baseline(name).name for name in models)) or suite.models or applicable(data)
     wanted: list[Job] = [
         plan(model, data, seed, suite.examples if budget is None else budget) for seed in numbers for model in chosen
     ]
@@ -140,9 +141,16 @@ def bench(
         results = joblib.Parallel(return_as=returned)(
             joblib.delayed(_one)(once, job, judges[_kind(job)], places, device, threads) for job in todo
         )
-        for done, (name, outcome) in enumerate(results, 1):
-            came[name] = outcome
-            told(f"{done}/{len(todo)} {name}: {outcome}")
+        try:
+            for done, (name, outcome) in enumerate(results, 1):
+                came[name] = outcome
+                told(f"{done}/{len(todo)} {name}: {outcome}")
+        except BrokenExecutor:
+            left = ", ".join(name for job in todo if (name := name_of(job)) not in came)
+            raise GanevalError(
+                f"a worker was killed, perhaps for want of memory; without a record are {left}: "
+                "run the same command again, with fewer --jobs"
+            ) from None
     return came
 
 

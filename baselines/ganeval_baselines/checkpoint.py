@@ -60,7 +60,7 @@ def save(state: State, run: Run, path: Path) -> None:
         raise GanevalError(f"could not write {path}: {error.strerror}; the last checkpoint is whole") from error
 
 
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
+def read(path: Path, device: torch.device) -> dict[str, Any]:
     """What a checkpoint holds, once its checksums are right: torch itself loads a file with a flipped bit."""
     file = io.BytesIO(path.read_bytes())
     damage: object
@@ -68,12 +68,12 @@ def _read(path: Path, device: torch.device) -> dict[str, Any]:
         with zipfile.ZipFile(file) as archive:
             damage = archive.testzip()
         file.seek(0)
-        content = None if damage else torch.load(file, map_location=device, weights_only=True)
-        if isinstance(content, dict) and "config" in content:
-            return content
+        if not damage:
+            content = torch.load(file, map_location=device, weights_only=True)
+            return content if isinstance(content, dict) else {}
     except (zipfile.BadZipFile, zlib.error, struct.error, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
         damage = error
-    raise GanevalError(f"{path} is no whole checkpoint ({damage or 'no configuration'}); delete it to begin anew")
+    raise GanevalError(f"{path} is no whole checkpoint ({damage}); delete it to begin anew")
 
 
 def code_of(model: Model) -> str | None:
@@ -87,7 +87,9 @@ def code_of(model: Model) -> str | None:
 def restore(state: State, run: Run, path: Path, device: torch.device, *, same_code: bool = False) -> None:
     """Takes up a checkpoint. Raises GanevalError for one that is damaged, of another configuration or network, or,
     with same_code, of a model whose file has changed since."""
-    content = _read(path, device)
+    content = read(path, device)
+    if "config" not in content:
+        raise GanevalError(f"{path} is no checkpoint of `ganeval train`; delete it to begin anew")
     config = content["config"]
     differs = [key for key in {**config, **run.config()} if config.get(key) != run.config().get(key)]
     if differs:

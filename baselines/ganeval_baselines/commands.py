@@ -87,7 +87,7 @@ def _resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on from the last checkpoint", err=True)
+        say("interrupted; the same command goes on from the last checkpoint, if there is one yet", err=True)
         sys.exit(INTERRUPTED)
 
 

@@ -7,9 +7,8 @@ import math
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -21,7 +20,7 @@ from torch.nn.functional import interpolate
 from ganeval.cache import key_of
 from ganeval.datasets import DATASETS
 from ganeval.errors import GanevalError, unknown
-from ganeval.images import ImageSet, Source, open_images
+from ganeval.images import Image, ImageSet, Reader, Source, open_images
 from ganeval.images.named import fetch
 from ganeval.leaderboard.records import NAME
 
@@ -150,8 +149,13 @@ class Images:
         return (self.stacked * self.pixels.shape[1], *self.pixels.shape[2:])
 
     @property
+    def kinds(self) -> int:
+        """Classes of one image; labels may come without names."""
+        return 0 if self.labels is None else max(len(self.class_names), int(self.labels.max()) + 1)
+
+    @property
     def classes(self) -> int:
-        return 0 if self.labels is None else len(self.class_names) ** self.stacked
+        return 0 if self.labels is None else self.kinds**self.stacked
 
     def batch(self, seed: int, step: int, size: int) -> Batch:
         chosen = rows(seed, step, size * self.stacked, len(self.pixels)).view(self.stacked, size)
@@ -170,9 +174,9 @@ class Images:
 
     def _numbered(self, digits: Tensor) -> Tensor:
         """The number (n,) that the labels of stacked images (stacked, n) spell."""
-        number = torch.zeros_like(digits[0])
+        number, kinds = torch.zeros_like(digits[0]), self.kinds
         for place in digits:
-            number = number * len(self.class_names) + place
+            number = number * kinds + place
         return number
 
 
@@ -202,7 +206,9 @@ def load(
     if key in MIXTURES:
         return MIXTURES[key]()
     if key == MULTI_MNIST:
-        return import_module("ganeval_baselines.multi_mnist").multi_mnist(data_root, download)
+        from ganeval_baselines.multi_mnist import multi_mnist
+
+        return multi_mnist(data_root, download)
     if key in STACKED or key in DATASETS:
         base = STACKED.get(key, key)
         if download:
@@ -215,46 +221,71 @@ def load(
         raise unknown("data set", name, NAMES)
     opened = open_images(path)
     # Chosen by content, so that a file's name or place moves no image across.
-    order = sorted(range(len(opened)), key=opened.digests().__getitem__)
-    kept = [i for rank, i in enumerate(order) if rank % HELD_OUT]
-    if len(kept) == len(order) or not kept:
-        raise GanevalError(f"{name} has {len(order)} image(s); training needs more")
+    digests = opened.digests()
+    order = sorted(range(len(opened)), key=digests.__getitem__)
+    # Of each image all copies on one side: what was trained on is no reference.
+    tenth = set(sorted(set(digests))[::HELD_OUT])
+    kept, held = ([i for i in order if (digests[i] in tenth) == out] for out in (False, True))
+    if not kept or not held:
+        raise GanevalError(f"{name} has {len(set(digests))} image(s), but for copies; training needs more")
     # The folder's own name, of "." too; records are files of that name.
     stem = path.resolve().stem
     if not re.fullmatch(NAME, stem):
         raise GanevalError(f"{name}: data and models have names of letters, digits and _ . + - alone; rename {stem!r}")
-    return _images(stem, opened.subset(kept), opened.subset(order[::HELD_OUT]), image_size, str(path))
+    return _images(stem, opened.subset(kept), opened.subset(held), image_size, str(path))
 
 
 def _images(
     name: str, opened: ImageSet, held_out: ImageSet, image_size: int | None, source: str, stacked: int = 1
 ) -> Images:
-    pixels, sha256, arguments = pixels_of(opened, image_size), opened.content_key(), shlex.quote(source)
+    sha256, arguments = opened.content_key(), shlex.quote(source)
     if image_size:
-        # Images of another size are another training set.
+        # Images of another size are another training set, and another reference.
         sha256, arguments = key_of(sha256, image_size), f"{arguments} --image-size {image_size}"
+        opened, held_out = (replace(one, reader=Squares(one.reader, image_size)) for one in (opened, held_out))
     return Images(
-        name, pixels, opened.labels, opened.class_names, sha256, held_out, stacked, arguments=arguments
+        name, pixels_of(opened), opened.labels, opened.class_names, sha256, held_out, stacked, arguments=arguments
     )  # fmt: skip
 
 
-def pixels_of(opened: ImageSet, image_size: int | None = None) -> Tensor:
+@dataclass(frozen=True)
+class Squares:
+    """A reader's images, cropped to their central square and resized to side x side by antialiased bilinear."""
+
+    reader: Reader
+    side: int
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def read(self, i: int) -> Image:
+        image = self.reader.read(i)
+        return image._replace(pixels=_resized(image.pixels, self.side))
+
+    def name(self, i: int) -> str:
+        return self.reader.name(i)
+
+    def digests(self, rows: Sequence[int]) -> list[bytes]:
+        return [hashlib.sha256(digest + f"/{self.side}".encode()).digest() for digest in self.reader.digests(rows)]
+
+    def changed(self, rows: Sequence[int]) -> list[int]:
+        return self.reader.changed(rows)
+
+
+def pixels_of(opened: ImageSet) -> Tensor:
     """uint8 (N, 3, H, W), or (N, 1, H, W) where all are grey."""
-    images: Sequence[Tensor] = [opened[i].pixels for i in range(len(opened))]
-    if image_size:
-        images = [_resized(image, image_size) for image in images]
+    images = [opened[i].pixels for i in range(len(opened))]
     sizes = {tuple(image.shape[1:]) for image in images}
     if len(sizes) > 1:
         raise GanevalError(
             f"{opened.source} holds images of {len(sizes)} sizes; --image-size 32 crops and resizes them alike"
         )
-    pixels = torch.stack(list(images))
+    pixels = torch.stack(images)
     grey = bool((pixels == pixels[:, :1]).all())
     return pixels[:, :1].contiguous() if grey else pixels
 
 
 def _resized(image: Tensor, side: int) -> Tensor:
-    """The central square, by antialiased bilinear, to side x side."""
     height, width = image.shape[1:]
     square = min(height, width)
     top, left = (height - square) // 2, (width - square) // 2

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import ganeval
 from ganeval.collapse import MIN_FAKE, MIN_REAL, count_modes
+from ganeval.errors import GanevalError
 from ganeval.numerics.intervals import binomial
 from ganeval.types import Features
 from ganeval_baselines.base import GAN
@@ -73,6 +74,10 @@ class Samples:
         return hashlib.sha256(self.content.numpy().tobytes()).hexdigest()
 
 
+class NotFiniteError(GanevalError):
+    """A model whose weights are finite made samples that are not."""
+
+
 @torch.no_grad()
 def draw(model: GAN, data: Mixture | Images, n: int, *seed: int, batch: int = 500) -> Samples:
     """n samples of a model in evaluation mode (batch normalisation by its running averages).
@@ -93,6 +98,8 @@ def draw(model: GAN, data: Mixture | Images, n: int, *seed: int, batch: int = 50
     torch.random.set_rng_state(state)
     model.train(was)
     content = torch.cat(parts)
+    if not bool(content.isfinite().all()):
+        raise NotFiniteError(f"{int((~content.isfinite()).flatten(1).any(1).sum())} of {n} samples are not finite")
     return Samples(content if isinstance(data, Mixture) else to_uint8(content), labels)
 
 
@@ -176,7 +183,8 @@ def rows_of(
     rows = {name: {key: line[key] for key in KEPT} for name, line in report.to_dict()["metrics"].items()}
     if isinstance(data, Mixture):
         rows |= mixture_modes(samples.content, data)
-    elif samples.labels is not None and fake.logits is not None:
+    elif samples.labels is not None and fake.logits is not None and reference.extractor == data.held_out.extractor:
+        # Another network's classes are not those that were asked for, whatever their numbers.
         rows |= {"label_accuracy": share("label_accuracy", fake.logits.argmax(1) == samples.labels)}
     return rows
 

@@ -10,15 +10,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from ganeval.errors import GanevalError
-from ganeval.files import atomic_write, write_result
+from ganeval.files import result_file, write_result
 from ganeval.registry import get_baseline
 from ganeval_baselines import evaluate, pictures
 from ganeval_baselines.base import GAN, Model
+from ganeval_baselines.classifiers.base import held_out
 from ganeval_baselines.data import Batch, Images, Mixture
 from ganeval_baselines.evaluate import SAMPLING_SEEDS, Reference, Samples
 
 GLANCE = 1000
 """Samples or test images that a look during training takes."""
+
+
+LEAST = 10
+"""Images held out with which all metrics are defined, the Inception Score in ten parts too."""
 
 
 class Judge(Protocol):
@@ -76,7 +81,7 @@ class BySamples:
         rows[primary]["evaluation_sd"] = float(np.std(values, ddof=1))
         rows |= {name: evaluate.own(name, value) for name, value in model.measures().items()}
         if isinstance(model, evaluate.Classifies) and isinstance(reference.data, Images):
-            rows |= evaluate.test_error(model, _held_out(reference.data))
+            rows |= evaluate.test_error(model, held_out(reference.data))
         return result
 
     def of_samples(self, samples: Samples, seed: int, folder: Path) -> dict[str, Any]:
@@ -85,7 +90,7 @@ class BySamples:
         arrays = {"arr_0": (content.permute(0, 2, 3, 1) if content.ndim == 4 else content).numpy()}
         if samples.labels is not None:
             arrays["labels"] = samples.labels.numpy()
-        with atomic_write(folder / "samples.npz") as file:
+        with result_file(folder / "samples.npz") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         reference = self.reference
         pictures.save(content, folder / "samples.png", reference.data)
@@ -127,14 +132,13 @@ def judge_of(model: str, data: Mixture | Images, extractor: str = "auto", device
     if get_baseline(model).kind == "gan":
         if isinstance(data, Mixture) and extractor != "auto":
             raise GanevalError(f"--extractor {extractor}: points are scored as they are; leave it out")
+        if isinstance(data, Images) and len(data.held_out) < LEAST:
+            found = len(data.held_out)
+            raise GanevalError(
+                f"{data.name} holds out {found} image(s), where {LEAST} are needed to score against; give more images"
+            )
         return BySamples(evaluate.reference_of(data, extractor, device))
     if extractor != "auto":
         raise GanevalError(f"--extractor {extractor}: a classifier is scored by its test error; leave it out")
     assert isinstance(data, Images)
-    return ByError(data, _held_out(data))
-
-
-def _held_out(data: Images) -> Batch:
-    from ganeval_baselines.classifiers.base import held_out
-
-    return held_out(data)
+    return ByError(data, held_out(data))

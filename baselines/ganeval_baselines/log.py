@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,16 @@ class Log:
         self.also(line)
 
     def rewind(self, step: int) -> None:
-        """Drops the lines after `step`, and one that was cut short: the run will write them again."""
+        """Drops the lines after `step`, which the run will write again, and damaged ones."""
         lines = [line for line in self.lines() if line["step"] <= step]
         write_result(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def lines(self) -> list[dict[str, Any]]:
+        """Those that are whole; one that was cut short or damaged is left out."""
         found = []
-        for line in self.path.read_text().splitlines() if self.path.exists() else []:
-            try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+        for text in self.path.read_text(errors="replace").splitlines() if self.path.exists() else []:
+            with suppress(json.JSONDecodeError):
+                line = json.loads(text)
+                if isinstance(line, dict) and isinstance(line.get("step"), int):
+                    found.append(line)
         return found

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ganeval.collapse import LEAST_ALPHA
 from ganeval.errors import GanevalError
 from ganeval_baselines import record
 from ganeval_baselines.checkpoint import State
+from ganeval_baselines.evaluate import ALPHA, NotFiniteError
 from ganeval_baselines.judges import BySamples, Judge
 from ganeval_baselines.log import Log
 from ganeval_baselines.plan import Run
@@ -42,9 +44,15 @@ def perform(
     """
 
     def look(state: State) -> dict[str, float]:
-        return judge.glance(state.sampler, run.seed, state.step, folder, math.ceil(run.steps / every))
+        try:
+            return judge.glance(state.sampler, run.seed, state.step, folder, math.ceil(run.steps / every))
+        except NotFiniteError:
+            return {}  # the last samples decide
 
-    every = max(1, run.steps // looks)
+    if looks > ALPHA / LEAST_ALPHA:
+        most = f"{ALPHA / LEAST_ALPHA:.0f}"
+        raise GanevalError(f"looks={looks}, which share alpha={ALPHA:g} between them; give {most} or fewer")
+    every = math.ceil(run.steps / looks)
     state = train(run, folder, device=device, progress=progress, look=look, look_every=every, also=also)
     result = record.frame_of_run(run, judge.evaluation(), state.turns, device)
     result["seconds"]["train"] = round(state.seconds, 1)
@@ -52,7 +60,10 @@ def perform(
         return {**result, "status": "diverged", "reason": state.diverged}
     result["curve"] = [line for line in Log(folder / "log.jsonl").lines() if "metrics" in line]
     began = time.monotonic()
-    result |= judge.verdict(state.sampler, run.seed, folder)
+    try:
+        result |= judge.verdict(state.sampler, run.seed, folder)
+    except NotFiniteError as error:
+        return {**result, "status": "diverged", "reason": str(error)}
     result["seconds"]["evaluate"] = round(time.monotonic() - began, 1)
     return result
 

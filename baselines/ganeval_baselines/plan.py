@@ -17,7 +17,8 @@ from ganeval_baselines.nets import family
 
 @dataclass(frozen=True)
 class Run:
-    """One training run, fully stated: its configuration is all that its final weights depend on.
+    """One training run, fully stated: beside the code, the device and the threads, whose rounding differs, its
+    configuration is all that its final weights depend on.
 
     examples: the budget, in examples that the first player sees.
     """

@@ -22,6 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from ganeval.devices import current
 from ganeval.errors import GanevalError
 from ganeval.files import write_result
 from ganeval.registry import get_baseline
@@ -199,7 +200,8 @@ def _seed(seed: int, device: torch.device) -> None:
     """torch.manual_seed for one device: it takes 70 microseconds to seek out all of them, half a small step."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
-        torch.get_device_module(device).manual_seed(seed)
+        with current(device):
+            torch.get_device_module(device).manual_seed(seed)
 
 
 @torch.no_grad()

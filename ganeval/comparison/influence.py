@@ -30,7 +30,7 @@ GROUPS = 25
 
 @dataclass(frozen=True)
 class Influence:
-    """A metric's value, the influence of each fake (n,) and of each real image (m,), or of some at equal steps.
+    """A metric's value, the influence of each fake (n,) and of each real image (m,), or of some drawn at random.
 
     images: how many fakes in all, where the influences are those of n groups of them.
 

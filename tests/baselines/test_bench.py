@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ganeval_baselines.gans.lsgan import LSGAN
 from ganeval_baselines.plan import plan
 from ganeval_baselines.sanity import TITLES
 from ganeval_baselines.train import train
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from ganeval.cli import cli
 from ganeval.errors import GanevalError
@@ -139,6 +141,43 @@ def test_a_run_that_diverges_is_a_result(places: Places, monkeypatch: pytest.Mon
     found = record(places, "ring8/lsgan-seed0")
     assert (found["status"], found["metrics"], found["samples_sha256"]) == ("diverged", {}, None)
     assert trained(bench(SUITE, places))["ring8/lsgan-seed0"] == "was there"
+
+
+def test_samples_that_are_not_finite_are_a_divergence(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights may be finite, and what is made of them not."""
+    plain = LSGAN.sample
+
+    def sample(self: LSGAN, n: int, labels: torch.Tensor | None = None) -> torch.Tensor:
+        made = plain(self, n, labels)
+        return made if self.training else made * torch.nan
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LSGAN, "sample", sample)
+        came = trained(bench(SUITE, places, models=["lsgan"]))
+    assert came["ring8/lsgan-seed0"] == "diverged: 120 of 120 samples are not finite"
+    assert record(places, "ring8/lsgan-seed0")["status"] == "diverged"
+
+
+def test_a_killed_worker_ends_the_suite_in_one_line(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> Callable[[object], Iterator[tuple[str, str]]]:
+        def results(_: object) -> Iterator[tuple[str, str]]:
+            yield "ring8/nsgan-seed0", "ok"
+            raise TerminatedWorkerError("A worker process managed by the executor was unexpectedly terminated.")
+
+        return results
+
+    monkeypatch.setattr(suites.joblib, "Parallel", killed)
+    with pytest.raises(GanevalError, match=r"a worker was killed.*without a record are .*lsgan-seed0: run the same"):
+        bench(SUITE, places, jobs=2)
+
+
+def test_more_looks_than_alpha_can_be_shared_between_are_refused_before_training(tmp_path: Path) -> None:
+    run = CliRunner().invoke(
+        cli, ["train", "nsgan", "--data", "ring8", "--budget", "256", "--looks", "501", "--out", str(tmp_path / "run")]
+    )
+    assert isinstance(run.exception, GanevalError | SystemExit)
+    assert "give 500 or fewer" in str(run.exception) + run.output
+    assert not (tmp_path / "run/log.jsonl").exists()
 
 
 def test_a_record_of_another_configuration_is_refused_before_anything_runs(places: Places) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,26 @@ def test_a_folder_holds_out_a_tenth_by_content(tmp_path: Path) -> None:
     assert sides[0] == sides[1]
 
 
+def test_copies_stay_on_one_side(tmp_path: Path) -> None:
+    folder = images(tmp_path / "twice", [(8, 8)] * 40)
+    for path in list(folder.iterdir()):
+        (folder / f"again-{path.name}").write_bytes(path.read_bytes())
+    data = datasets.load(str(folder))
+    assert isinstance(data, Images)
+    trained = {image.numpy().tobytes() for image in data.pixels}
+    held = {image.pixels.numpy().tobytes() for image in data.held_out}
+    assert (len(trained), len(held), trained & held) == (36, 4, set())
+    assert (len(data.pixels), len(data.held_out)) == (72, 8)
+
+
+def test_labels_need_no_names(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {"arr_0": random.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8), "arr_1": np.arange(50) % 3}
+    np.savez(tmp_path / "lab.npz", **arrays)
+    data = datasets.load(str(tmp_path / "lab.npz"))
+    assert (data.classes, sorted(set(data.batch(0, 0, 45).labels.tolist()))) == (3, [0, 1, 2])
+
+
 def test_class_folders_give_labels_and_grey_is_one_channel(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         images(tmp_path / "set" / name, [(28, 28)] * 15, grey=True)
@@ -186,7 +207,17 @@ def test_images_of_several_sizes_are_refused_and_can_be_resized(tmp_path: Path) 
     with pytest.raises(GanevalError, match=r"2 sizes; --image-size"):
         datasets.load(str(folder))
     resized = datasets.load(str(folder), image_size=8)
+    assert isinstance(resized, Images)
     assert resized.shape == (3, 8, 8)
+    # What is held out is cropped and resized as what is trained on: else even real images would score badly.
+    whole = datasets.load(str(images(tmp_path / "alike", [(20, 30)] * 20)), image_size=8)
+    assert isinstance(whole, Images)
+    for i, image in enumerate(whole.held_out):
+        stored = whole.held_out.reader.reader.read(whole.held_out.rows[i]).pixels  # type: ignore[attr-defined]
+        assert torch.equal(image.pixels, datasets._resized(stored, 8))
+    assert (
+        whole.held_out.digests() != replace(whole.held_out, reader=datasets.Squares(whole.held_out.reader, 9)).digests()
+    )
 
 
 def test_resizing_takes_the_centre(tmp_path: Path) -> None:

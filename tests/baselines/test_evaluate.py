@@ -99,6 +99,15 @@ def test_only_conditional_models_have_a_label_accuracy(digits: data.Images) -> N
         assert (evaluate.draw(model, digits, 4, 0).labels is not None) == labelled
 
 
+@pytest.mark.parametrize(("extractor", "there"), [("classifier:digits", True), ("classifier:mnist", False)])
+def test_labels_are_told_by_the_data_s_own_classifier_alone(digits: data.Images, extractor: str, there: bool) -> None:
+    """Another network's class 3 is another class."""
+    model = train.build(plan.plan("cgan", digits, 0, 64), torch.device("cpu")).model
+    reference = evaluate.reference_of(digits, extractor)
+    rows = evaluate.rows_of(evaluate.draw(model, digits, 60, 0), reference, 0, ("precision",))
+    assert ("label_accuracy" in rows) == there
+
+
 def test_the_spread_over_sampling_seeds_is_kept_apart(digits: data.Images, tmp_path: Path) -> None:
     reference = evaluate.reference_of(digits)
     model = train.build(plan.plan("nsgan", digits, 0, 64), torch.device("cpu")).model

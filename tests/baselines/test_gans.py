@@ -299,6 +299,8 @@ def test_wgan_s_schedule_is_the_authors() -> None:
     long = [*range(25), 500, 1000]
     assert [turn for turn, wait in enumerate(waits) if wait == 100] == long
     assert {wait for turn, wait in enumerate(waits) if turn not in long} == {5}
+    model = toy("wgan", critic_steps=5, warm_up=0).model
+    assert {next(n for n in range(1, 200) if model.due("generator", n, turn)) for turn in range(1002)} == {5}
 
 
 # Conditional models

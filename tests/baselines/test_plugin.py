@@ -19,4 +19,4 @@ def test_the_manual_s_baseline_trains_from_another_package(tmp_path: Path) -> No
     run("train", "hinge", "--data", "ring8", "--budget", "640", "--set", "critic_steps=2", "--out", out)
     record = json.loads((tmp_path / "run/record.json").read_text())
     assert (record["title"], record["status"], record["config"]["beta2"]) == ("Hinge GAN", "ok", 0.9)
-    assert record["budget"]["d_steps"] == 2 * record["budget"]["g_steps"] + 1 or record["budget"]["d_steps"] == 5
+    assert (record["budget"]["d_steps"], record["budget"]["g_steps"]) == (5, 2)

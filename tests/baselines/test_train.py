@@ -406,3 +406,10 @@ def test_a_killed_run_ends_in_the_same_weights(folder: Path) -> None:
     # Half-written files of the killed process are all that may lie about.
     left = {path.name for path in (folder / "killed").iterdir() if not path.name.endswith(".partial")}
     assert left == {path.name for path in (folder / "whole").iterdir()}
+
+
+def test_a_damaged_line_of_the_log_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": 2, \n3\n\xff\xfe\n{"step": 4}\n{"step": 5}\n{"ste')
+    Log(path).rewind(4)
+    assert path.read_text() == '{"step": 1}\n{"step": 4}\n'

@@ -140,6 +140,5 @@ def held_out(data: Images) -> Batch:
         return data.test_pairs()
     if data.stacked > 1:
         raise GanevalError(f"{data.name} holds out single digits; train a classifier on mnist")
-    channels, side = data.shape[0], data.shape[-1]
-    pixels = pixels_of(data.held_out, side).expand(-1, channels, -1, -1)
+    pixels = pixels_of(data.held_out).expand(-1, data.shape[0], -1, -1)
     return Batch(pixels.float() / 127.5 - 1, data.held_out.labels)

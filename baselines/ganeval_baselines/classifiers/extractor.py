@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +16,7 @@ from ganeval.extractors.classifier import LUMA
 from ganeval.extractors.state_dicts import into
 from ganeval.files import sha256_file
 from ganeval.registry import get_baseline
+from ganeval_baselines.checkpoint import read
 from ganeval_baselines.classifiers.base import Classifier
 
 
@@ -77,11 +77,9 @@ def load(variant: str | None, weights: Path | None) -> TrainedClassifier:
 
 def _checkpoint(path: Path) -> dict[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise GanevalError(f"there is no weights file {path}") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError) as error:
-        raise GanevalError(f"{path} is no whole checkpoint ({type(error).__name__}); train it again") from None
-    if not isinstance(content, dict) or not {"config", "model", "average"} <= content.keys():
+        content = read(path, torch.device("cpu"))
+    except OSError as error:
+        raise GanevalError(f"there is no weights file {path} that can be read ({error.strerror})") from None
+    if not {"config", "model", "average"} <= content.keys():
         raise GanevalError(f"{path} is no checkpoint of `ganeval train`; give the checkpoint.pt of a classifier's run")
     return content

@@ -10,7 +10,8 @@ from ganeval_baselines.base import GAN, GANRecipe, points
 
 @dataclass(frozen=True)
 class WGANRecipe(GANRecipe):
-    """clip: the bound of every critic weight. warm_up: critic steps before each of the first 25 generator steps."""
+    """clip: the bound of every critic weight. warm_up: critic steps before each of the first 25 generator steps, and
+    never fewer than critic_steps: 0 is no warm-up."""
 
     clip: float = 0.01
     warm_up: int = field(default=100, metadata={"least": 0})
@@ -39,5 +40,6 @@ class WGAN(GAN):
                 weight.clamp_(-self.settings.clip, self.settings.clip)
 
     def due(self, player: str, waited: int, turns: int) -> bool:
+        steps = self.settings.critic_steps
         warming = turns < 25 or turns % 500 == 0
-        return waited >= (self.settings.warm_up if warming else self.settings.critic_steps)
+        return waited >= (max(self.settings.warm_up, steps) if warming else steps)
