@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.stats import fisher_exact, kstest
+from scipy.stats import fisher_exact, hypergeom, kstest
 
 import ganeval
 from ganeval import Features, GanevalError, collapse_test
 from ganeval.collapse import Mode, count_modes
 from ganeval.collapse.modes import find_missing, power, share_tests
 from ganeval.collapse.similarity import bandwidths, find_twins, rescaled, similarity_test, total_variance
+from ganeval.collapse.words import _duplicates
 from ganeval.report.verdicts import in_short
 from tests.benchmarks import calibrate_collapse
 from tests.benchmarks.calibrate_collapse import draw
@@ -259,6 +260,24 @@ def test_where_nothing_is_found_the_score_says_what_could_have_been() -> None:
     assert in_short(report) == [f"none: {report.reasons[0]}", f"could see: {report.minimum_detectable['text']}"]
 
 
+def test_the_minimum_detectable_is_what_its_words_say() -> None:
+    report = collapse_test(blobs(300, 0), blobs(500, 1))
+    least, power = report.minimum_detectable, report.minimum_detectable["power"]
+    shown = [f"{10 * power[name]:.0f}" for name in ("dropped", "quarter", "half")]
+    assert "missing {} times in 10, at a quarter of its share {}, at half {};".format(*shown) in least["text"]
+    assert power["dropped"] > power["quarter"] > power["half"]
+    # None of the k images of a class is fake, with a probability of level / 5.
+    smallest = next(k for k in range(1, 100) if hypergeom.pmf(0, 800, k, 300) <= 0.025 / 5) / 500
+    assert least["smallest_class"] == pytest.approx(smallest)
+    assert f"classes under {smallest:.1%} could be lost unseen" in least["text"]
+    # Copies of S images are twins at a rate of 1 / S, 0.84 of its standard errors above what counts.
+    limit = max(report.similarity.detectable_rate, 0.2 / 299)
+    above = 1 / least["support"] - limit
+    error = math.sqrt((1 / least["support"] + report.similarity.duplicates_real) / (300 * 299 / 2))
+    assert above / error == pytest.approx(0.84, abs=0.05)
+    assert f"{least['support']:,} images or fewer" in least["text"]
+
+
 @pytest.mark.parametrize("how", ["labels", "reference labels", "labelled neighbours", "k-means"])
 def test_classes_come_from_labels_neighbours_or_clusters(how: str) -> None:
     fake, real = blobs(300, 0), blobs(500, 1)
@@ -287,6 +306,10 @@ def test_few_different_images_are_duplicates_and_the_pairs_are_shown() -> None:
     assert "duplicated" in report.kinds
     assert report.support.estimate == pytest.approx(60, rel=0.2)
     assert all(rows[i] == rows[j] and i != j and d == 0 for i, j, d in report.duplicates)
+    excess = report.similarity.duplicates_fake - report.similarity.duplicates_real
+    assert f"as if there were only {1 / excess:.0f} different fakes" in " ".join(report.reasons)
+    usual = replace(report.similarity, duplicates_fake=0.03, duplicates_real=0.01)
+    assert "only 50 different fakes" in _duplicates(usual), "beyond those that real images have"
 
 
 def test_one_image_over_and_over_is_collapse_however_bad() -> None:

@@ -91,10 +91,14 @@ def test_the_family_error_holds_whatever_the_classifier_says(temperature: float)
 def test_a_rare_class_is_not_tested_and_hides_no_other() -> None:
     shares = np.array([0.2, 0.2, 0.2, 0.2, 0.196, 0.004])
     fake = probabilities(250, np.array([0, 0.25, 0.25, 0.25, 0.246, 0.004]), EASY, 0)
-    shift = label_shift(fake, probabilities(500, shares, EASY, 1), np.random.default_rng(0), 0.025)
+    real = probabilities(500, shares, EASY, 1)
+    shift = label_shift(fake, real, np.random.default_rng(0), 0.025)
     assert np.isnan(shift.p_values).tolist() == [False] * 5 + [True]
     assert shift.p_values[0] <= 0.001
     assert shift.power["dropped"][5] == 0
+    assert shift.masses == pytest.approx((fake.mean(0) / real.mean(0)).numpy())
+    # The one class that is left out is all that is left out.
+    assert shift.ratios[:5] == pytest.approx(estimated_ratios(fake, real)[:5].numpy())
 
 
 @pytest.mark.parametrize(("strength", "loss"), [(HARD, "dropped"), (EASY, "quarter"), (EASY, "half")])

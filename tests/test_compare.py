@@ -19,7 +19,7 @@ from torch import Tensor
 import ganeval
 from ganeval import Features, GanevalError
 from ganeval.cli import cli
-from ganeval.comparison import INFLUENCES, NEIGHBOURS
+from ganeval.comparison import FAMILIES, INFLUENCES, NEIGHBOURS
 from ganeval.comparison import influence as closed
 from ganeval.comparison.differences import difference, nearer
 from ganeval.comparison.influence import Influence
@@ -75,6 +75,8 @@ def test_the_mode_scores_influences_are_the_jackknifes(form: str) -> None:
     found = closed.mode_score(x, y, form=form)
     fake, real = left_out(lambda a, b: METRICS["mode_score"].fn(a, b, form=form).value, x, y)
     assert found.real is not None
+    error = math.sqrt(float(fake.var()) / 40 + float(real.var()) / 30)
+    assert METRICS["mode_score"].fn(x, y, form=form).std_error == pytest.approx(error, rel=0.05)
     torch.testing.assert_close(centred(found.fake), centred(fake), atol=1e-9, rtol=0)
     torch.testing.assert_close(centred(found.real), centred(real), atol=1e-9, rtol=0)
 
@@ -113,6 +115,36 @@ def test_the_frechet_influences_are_the_slopes_of_the_distance(side: str) -> Non
     assert influences is not None
     assert found.value == pytest.approx(distance(from_mean[0], 0))
     torch.testing.assert_close(centred(influences), centred(slopes), rtol=1e-6, atol=1e-6)
+
+
+def test_the_frechet_second_order_is_that_of_gaussians() -> None:
+    """Of N(0, I) each pair of features has 1/4 E_ab^2, E_ab of variance 1 / N, twice that for a = b, in both sides."""
+    x, y = (rows(size, size, 4) for size in (60, 50))
+    x, y = ((z - z.mean(0)) @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(z.T))).T for z in (x, y))
+    found = closed.frechet(x, y, {"fid": {}, "fid_debiased": {"seed": 0}})
+    pairs = [(1 if a == b else 2, 2 if a == b else 1) for a in range(4) for b in range(a, 4)]
+    # The variance of E^2 is twice the square of that of E; the share of M^-2 is the real side's alone.
+    variance = sum(2 * (times / 4 * twice) ** 2 for times, twice in pairs)
+    assert found["fid"].second == pytest.approx(variance * ((1 / 60 + 1 / 50) ** 2 - 1 / 50**2))
+    assert (found["fid"].kept, found["fid_debiased"].kept) == (1.0, 1.5)
+
+
+def test_the_mmds_second_order_is_the_centred_kernels() -> None:
+    """2 / N(N - 1) of the mean square within the fakes and 4 / NM of that across, of doubly centred kernels."""
+    x, y = rows(40, 0), rows(30, 1, shift=0.5)
+    found = closed.kernels(x, y, {"cmmd": {"sigma": 1.0}, "kid": METRICS["kid"].options({})})
+    a, b = x / x.norm(dim=1, keepdim=True), y / y.norm(dim=1, keepdim=True)
+    for name, kernel, scale in (
+        ("cmmd", lambda u, v: torch.exp(-torch.cdist(u, v).square() / 2), 1000),
+        ("kid", lambda u, v: (u @ v.T / 4 + 1) ** 3, 1),
+    ):
+        within, across = (kernel(a, a), kernel(a, b)) if name == "cmmd" else (kernel(x, x), kernel(x, y))
+        off = ~torch.eye(40, dtype=torch.bool)
+        means = (within * off).sum(1) / 39
+        square_in = within[off].square().mean() - 2 * means.square().mean() + means.mean() ** 2
+        square_across = (across - across.mean(0) - across.mean(1, keepdim=True) + across.mean()).square().mean()
+        variance = 2 * float(square_in) / (40 * 39) + 4 * float(square_across) / (40 * 30)
+        assert found[name].second == pytest.approx(scale**2 * variance), name
 
 
 def test_the_mmds_influences_are_the_slopes_of_the_reweighted_v_statistic() -> None:
@@ -159,7 +191,7 @@ def test_the_sliced_potentials_are_dual_feasible_along_a_line(n: int, m: int) ->
     assert abs(gap) < 0.05 * float(found.fake.std() + found.real.std())
 
 
-@pytest.mark.parametrize("name", sorted({*INFLUENCES, *NEIGHBOURS} - {"kid"}))
+@pytest.mark.parametrize("name", sorted({*INFLUENCES, *FAMILIES} - {"kid"}))
 def test_the_compared_value_is_the_metrics(name: str) -> None:
     """kid alone is another: the unbiased one from all pairs."""
     m = 60 if METRICS[name].better == "half" else 80
@@ -168,6 +200,16 @@ def test_the_compared_value_is_the_metrics(name: str) -> None:
     metric = METRICS[name]
     given = [getattr(a, metric.on), *([getattr(real, metric.on)] if metric.reference else [])]
     assert report[name].a == pytest.approx(metric.fn(*given, **metric.options({})).value, rel=1e-6, abs=1e-9)
+
+
+def test_kid_is_compared_by_its_unbiased_estimate_from_all_pairs() -> None:
+    a, b, real = (features(rows(60, seed)) for seed in range(3))
+    report = ganeval.compare(a, b, real, metrics=["kid"])
+    for value, side in ((report["kid"].a, a), (report["kid"].b, b)):
+        x, y = (rows.pooled.double() for rows in (side, real))
+        xx, yy, xy = (((u @ v.T) / 4 + 1) ** 3 for u, v in ((x, x), (y, y), (x, y)))
+        within = sum(float(k.sum() - k.diagonal().sum()) / (60 * 59) for k in (xx, yy))
+        assert value == pytest.approx(within - 2 * float(xy.mean()), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize(("n", "m"), [(250, 1000), (1000, 250)])
@@ -205,11 +247,55 @@ def test_the_difference_of_two_means_is_tested_as_by_hand() -> None:
     assert found.interval == pytest.approx((found.value - 1.959964 * error, found.value + 1.959964 * error))
 
 
+def test_noise_and_second_order_are_taken_off_but_not_below_what_is_there() -> None:
+    """Each side's own noise from its own term, and the second order (2 - kept) times, down to kept times it."""
+    x, y, r, s = (rows(size, seed, 1)[:, 0] for seed, size in enumerate((100, 80, 60, 60)))
+    fakes, shared = (
+        float(x.var()) / 100 - 0.001 + float(y.var()) / 80 - 0.002,
+        float((r - s).var()) / 60 - 0.003 - 0.004,
+    )
+
+    def error(second: tuple[float, float], kept: float) -> float:
+        a = Influence(1.0, 100, x, 60, r, second=second[0], kept=kept, noise=(0.001, 0.003))
+        b = Influence(0.5, 80, y, 60, s, second=second[1], kept=kept, noise=(0.002, 0.004))
+        return difference(a, b, "lower", paired=False).std_error
+
+    assert error((0.0, 0.0), 1.0) == pytest.approx(math.sqrt(fakes + shared))
+    assert error((0.004, 0.003), 1.0) == pytest.approx(math.sqrt(fakes + shared - 0.007))
+    assert error((0.004, 0.003), 1.5) == pytest.approx(math.sqrt(fakes + shared - 0.5 * 0.007))
+    assert error((1.0, 2.0), 1.5) == pytest.approx(math.sqrt(1.5 * 3))
+
+
+def test_a_metric_that_is_a_root_is_tested_as_its_square() -> None:
+    """sqrt(a) - sqrt(b) is (a - b) / (sqrt(a) + sqrt(b)), and so is the error."""
+    x, y = rows(100, 0, 1)[:, 0], rows(80, 1, 1)[:, 0]
+    plain, root = (
+        difference(Influence(4.0, 100, x, root=root), Influence(2.25, 80, y, root=root), "lower", paired=False)
+        for root in (False, True)
+    )
+    assert (root.a, root.b, root.p_value) == (2.0, 1.5, plain.p_value)
+    assert root.std_error == pytest.approx(plain.std_error / 3.5)
+    equal = difference(Influence(0.0, 100, x, root=True), Influence(0.0, 80, y, root=True), "lower", paired=False)
+    assert (equal.value, equal.std_error) == (0.0, 0.0)
+
+
+def test_a_difference_without_error_is_sure() -> None:
+    constant = torch.zeros(100)
+    for b, p_value in ((1.0, 1.0), (2.0, 0.0)):
+        found = difference(Influence(1.0, 100, constant), Influence(b, 100, constant), "lower", paired=False)
+        assert (found.std_error, found.p_value) == (0.0, p_value)
+
+
 def test_pairs_drop_what_they_share() -> None:
     x, both = rows(100, 0, 1)[:, 0], 10 * rows(100, 1, 1)[:, 0]
     a, b = Influence(float((x + both).mean()), 100, x + both), Influence(float(both.mean()), 100, both)
     assert difference(a, b, "lower", paired=True).std_error == pytest.approx(float(x.std()) / 10)
     assert difference(a, b, "lower", paired=False).std_error > 1
+    # The reference's images are no pairs: what each does to A and not to B stays.
+    r = rows(60, 2, 1)[:, 0]
+    a, b = replace(a, m=60, real=3 * r), replace(b, m=60, real=r)
+    error = math.sqrt(float(x.var()) / 100 + 4 * float(r.var()) / 60)
+    assert difference(a, b, "lower", paired=True).std_error == pytest.approx(error)
 
 
 def test_a_metric_best_at_half_has_two_ways_to_be_equal() -> None:
@@ -222,6 +308,12 @@ def test_a_metric_best_at_half_has_two_ways_to_be_equal() -> None:
     assert p_value(0.3, 0.7) == pytest.approx(1)
     assert p_value(0.3, 0.3) == 1
     assert p_value(0.3, 0.55) == pytest.approx(2 * norm.sf(0.15 / math.sqrt(2 * float(around.var()) / 100)))
+    # Of a + b the reference's influences add up, where those of a - b drop out.
+    r, q = rows(60, 2, 1)[:, 0], float(around.var()) / 100
+    a, b = Influence(0.3, 100, around, 60, r), Influence(0.45, 100, around, 60, r)
+    apart, together = 0.15 / math.sqrt(2 * q), 0.25 / math.sqrt(2 * q + 4 * float(r.var()) / 60)
+    assert difference(a, b, "half", paired=False).p_value == pytest.approx(2 * norm.sf(min(apart, together)))
+    assert apart > together
     assert nearer(0.3, 0.55, "half") == "B"
     assert (nearer(1, 2, "lower"), nearer(1, 2, "higher"), nearer(-1, 2, "zero")) == ("A", "B", "A")
     assert nearer(0.25, 0.75, "half") == nearer(-1, 1, "zero") == ""
@@ -328,6 +420,23 @@ def test_a_metric_without_influences_is_left_out_or_refused_by_name() -> None:
         ganeval.compare(*(features(rows(60, seed, 80)) for seed in range(3)), metrics=["fid"])
 
 
+def test_options_that_have_no_influences_are_refused() -> None:
+    a, b, real = three()
+    with pytest.raises(GanevalError, match="bandwidth=median depends on the fakes"):
+        ganeval.compare(a, b, real, metrics=["mmd:bandwidth=median"])
+    with pytest.raises(GanevalError, match="splits=40 of 60 images leave fewer than 2 in a split"):
+        ganeval.compare(a, b, real, metrics=["inception_score:splits=40"])
+
+
+def test_the_minimum_detectable_is_found_8_times_in_10() -> None:
+    """At the level that Holm's correction leaves the smallest of 2 p-values."""
+    report = ganeval.compare(*three(), metrics=["fid", "kid"], alpha=0.1)
+    for name, line in json.loads(report.to_json())["metrics"].items():
+        needed = norm.isf(0.1 / 2 / 2) * report[name].std_error
+        chance = norm.sf(needed, line["minimum_detectable"], report[name].std_error)
+        assert chance == pytest.approx(0.8), name
+
+
 def test_an_infinite_option_is_text_in_json() -> None:
     report = ganeval.compare(*three(), metrics={"vendi": {"order": math.inf}})
     assert json.loads(report.to_json())["metrics"]["vendi"]["options"]["order"] == "inf"
@@ -339,6 +448,22 @@ def test_the_sentence_names_who_is_better_on_what() -> None:
     assert report.sentence == "B is better on FD, KID and EMD"
     other = ganeval.compare(features(rows(60, 5)), b, real, metrics=["fid", "kid"])
     assert other.sentence == "no difference was found on any of the 2 metrics at this n"
+    lines = report.metrics
+    some = replace(report, metrics={**lines, "emd": replace(lines["emd"], better="")})
+    assert some.sentence == "B is better on FD and KID; on the other metric no difference was found at this n"
+    both = {"fid": replace(lines["fid"], title="FD, of pixels"), "kid": replace(lines["kid"], better="A")}
+    assert replace(report, metrics=both).sentence == "A is better on KID; B is better on FD (of pixels)"
+
+
+def test_every_form_tells_the_adjusted_p_value_from_the_plain_one() -> None:
+    report = ganeval.compare(*three(), metrics=["kid"])
+    line = report.metrics["kid"]
+    line = replace(line, difference=replace(line.difference, p_value=0.02), p_holm=0.07)
+    report = replace(report, metrics={"kid": line})
+    assert report.to_frame()[["p_value", "p_holm"]].to_numpy().tolist() == [[0.02, 0.07]]
+    assert "| 0.020 | 0.070 |" in report.to_markdown()
+    assert "0.070" in report.to_text()
+    assert "0.020" not in report.to_text()
 
 
 # The command
@@ -407,6 +532,17 @@ def test_the_command_pairs_by_file_name(sets: list[str]) -> None:
         run = CliRunner().invoke(cli, [*given, *flag])
         errors.append(json.loads(run.stdout)["metrics"]["kid"]["std_error"])
     assert errors[1] < errors[0] / 2
+
+
+def test_what_makes_a_comparison_doubtful_is_said(sets: list[str]) -> None:
+    a, b, real = sets
+    options = {"extractor": "pixels:4", "metrics": ["kid"]}
+    assert "A is the reference itself: its numbers are those of copies" in ganeval.compare(a, b, a, **options).warnings
+    (Path(b) / "054.png").rename(Path(b) / "zzz.png")
+    (warning,) = (text for text in ganeval.compare(a, b, real, paired=True, **options).warnings if "names" in text)
+    assert warning == "1 of 55 pairs have two names, such as 054.png and zzz.png"
+    with pytest.raises(GanevalError, match="a skipped image shifts all pairs after it"):
+        ganeval.compare(a, b, real, paired=True, skip_bad=True, **options)
 
 
 def test_the_command_refuses_the_same_folder_twice(sets: list[str]) -> None:

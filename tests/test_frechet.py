@@ -192,6 +192,20 @@ def test_the_bias_of_second_order_is_that_of_a_random_matrix() -> None:
     assert linear.higher_bias() == pytest.approx(2 * d * (d / n) ** 2 / 64, rel=1e-12)
 
 
+def test_the_terms_of_second_order_are_those_of_gaussian_errors() -> None:
+    """Q = sum_ab c_ab E_ab^2, E symmetric: the mean and the variance of Q, pair by pair."""
+    roots = torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64)
+    mean, variance = 0.0, 0.0
+    for i, a in enumerate(roots.tolist()):
+        for j, b in enumerate(roots.tolist()[: i + 1]):
+            c, error = (2 if i != j else 1) / (2 * a * b * (a + b)), a**2 * b**2 * (1 if i != j else 2)
+            mean, variance = mean + c * error, variance + c**2 * 2 * error**2
+    linear = Linear(0.0, torch.zeros(200), torch.zeros(400), 200, 400, roots)
+    assert linear.second_order() == pytest.approx((mean, variance))
+    exact = Linear(0.0, torch.zeros(200), None, 200, math.inf, roots)
+    assert linear.higher_bias() == pytest.approx(exact.higher_bias() * (1 - 200 / 400) ** 2)
+
+
 def test_heavy_tails_in_many_dimensions_give_no_interval_and_say_why() -> None:
     """There the bias of second order is several standard errors: an interval would cover 26 times in 100."""
     population = Population(256, 1.0)

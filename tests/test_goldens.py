@@ -10,6 +10,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t
 
 from ganeval import metrics
 from ganeval.metrics.bins import differs
@@ -80,6 +81,8 @@ def test_inception_score_of_the_reference() -> None:
     ten = metrics.inception_score(LOGITS, shuffle=False)
     assert float(ten) == pytest.approx(22.062988777988757, rel=1e-12)
     assert ten.details["split_std"] == pytest.approx(0.8173612996474031, rel=1e-10)
+    assert ten.std_error == pytest.approx(0.8173612996474031 / math.sqrt(9))
+    assert ten.interval[1] - ten.value == pytest.approx(t.ppf(0.975, 9) * ten.std_error)
     assert float(metrics.inception_score(LOGITS, splits=1)) == pytest.approx(31.935786830659325, rel=1e-12)
 
 
@@ -115,6 +118,39 @@ def test_one_nn_counts() -> None:
 def test_two_proportions() -> None:
     p, q = np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.5, 0.3, 0.2, 0.0])
     assert differs(p, 1000, q, 500, 0.05).tolist() == [True, False, False, True]
+
+
+def test_ndb_of_two_bins_by_hand() -> None:
+    """Half of the real images are in either bin, all of the fakes in one."""
+    real = np.repeat([[0.0], [100.0]], 60, 0) + np.random.RandomState(0).randn(120, 1)
+    estimate = metrics.ndb(real[:50], real, bins=2)
+    assert (estimate.value, estimate.details["different_bins"]) == (1.0, 2)
+    divergence = (math.log(1 / 0.75) + 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)) / 2
+    assert estimate.details["js_divergence"] == pytest.approx(divergence)
+    few = metrics.ndb(real[:50], real)
+    assert few.details["bins"] == 12, "a tenth of 120"
+    assert few.details["note"] == "12 bins instead of 100: the reference has only 120 images"
+
+
+def test_cmmd_is_a_thousand_gaussian_mmds_of_rows_of_length_one() -> None:
+    x, y = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (FAKE, REAL))
+    found, unbiased = metrics.cmmd(FAKE, REAL), metrics.mmd(x, y, bandwidth="fixed", sigma=10, unbiased=True)
+    assert found.value == pytest.approx(1000 * metrics.mmd(x, y, bandwidth="fixed", sigma=10).value ** 2)
+    assert found.details["unbiased"] == pytest.approx(1000 * unbiased.value)
+    assert found.details["unbiased_std_error"] == pytest.approx(1000 * unbiased.std_error)
+
+
+def test_the_bandwidth_of_mmd_is_that_of_its_rule() -> None:
+    """The mean squared distance within the real set, each image with itself too; the median of all pooled pairs."""
+    x, y = FAKE[:90], REAL[:120]
+    both = np.concatenate([x, y])
+    within = ((y[:, None] - y) ** 2).sum(2).mean()
+    median = np.median(np.sqrt(((both[:, None] - both) ** 2).sum(2)[np.triu_indices(210, 1)]))
+    for rule, bandwidth in (("gan-metrics", math.sqrt(within)), ("median", median), ("fixed", 1.0)):
+        found = metrics.mmd(x, y, bandwidth=rule, sigma=2.0)
+        assert found.details["bandwidth"] == pytest.approx(2 * bandwidth, rel=1e-3), rule
+        fixed = metrics.mmd(x, y, bandwidth="fixed", sigma=2 * bandwidth)
+        assert found.value == pytest.approx(fixed.value, rel=1e-2), rule
 
 
 def test_sliced_wasserstein_of_a_shift() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -81,12 +83,28 @@ def test_a_decompression_bomb(tmp_path: Path) -> None:
 
         path = tmp_path / "bomb.png"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"x") + chunk(b"IEND", b""))
-        bad_image(path, "bomb")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in a program, where no warning is an error by itself
+            bad_image(path, "decompression bomb")
+
+
+@pytest.mark.parametrize(("number", "broken"), [(None, True), (errno.EINVAL, True), (errno.EOVERFLOW, True),
+                                                (errno.EIO, False), (errno.EMFILE, False)])  # fmt: skip
+def test_a_system_that_fails_is_no_broken_file(number: int | None, broken: bool) -> None:
+    error = OSError("truncated") if number is None else OSError(number, os.strerror(number))
+    assert (decoding.kind_of(error) is BadImageError) == broken
+    assert issubclass(decoding.kind_of(error), BadImageError)
 
 
 def test_floats_and_lab_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "f.tiff", PIL.Image.fromarray(np.random.rand(5, 5).astype(np.float32)))
     bad_image(path, "floating point", "8-bit RGB")
+
+
+@pytest.mark.parametrize("value", [-1, 65536])
+def test_grey_beyond_16_bits_is_refused(tmp_path: Path, value: int) -> None:
+    path = save(tmp_path / "i.tiff", PIL.Image.fromarray(np.full((5, 5), value, np.int32)))
+    bad_image(path, "exceed 16 bits", "8-bit RGB")
 
 
 def test_a_file_that_vanished(tmp_path: Path) -> None:

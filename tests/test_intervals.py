@@ -69,7 +69,9 @@ def test_where_neighbours_have_no_interval_they_say_why() -> None:
     assert "60 images, where 100" in metrics.one_nn_accuracy(*few).details["no_interval"]
     assert "4 features" in metrics.precision(*flat).details["no_interval"]
     assert metrics.density(*flat).interval is not None
-    assert "all images but 0" in metrics.coverage(real + 1e-6, real).details["no_interval"]
+    certain = metrics.coverage(real + 1e-6, real)
+    assert "all images but 0" in certain.details["no_interval"]
+    assert certain.std_error is None, "0 would say that the value is certain"
     for estimate in (metrics.one_nn_accuracy(*few), metrics.precision(*flat)):
         assert estimate.interval is None
 

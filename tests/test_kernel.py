@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ganeval.metrics import kid, mmd
+from ganeval.numerics import pairwise
 
 DRAWS = 300
 SLACK = 3 * math.sqrt(DRAWS * 0.05 * 0.95)
@@ -74,3 +75,26 @@ def test_the_subsets_average_to_the_full_estimate() -> None:
     error = estimate.details["subset_std"] / math.sqrt(2000)
     assert estimate.value == pytest.approx(estimate.details["full_unbiased"], abs=4 * error)
     assert estimate.std_error == pytest.approx(math.hypot(error, estimate.details["full_unbiased_std_error"]), rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [60, 400])
+def test_the_error_and_the_interval_hold_the_noise_of_few_small_subsets(n: int) -> None:
+    """Also where the subsets take all images of the smaller set."""
+    x, y = np.random.RandomState(0).randn(n, 8) * 1.2, np.random.RandomState(1).randn(400, 8)
+    estimate = kid(x, y, subsets=10, subset_size=60)
+    noise = estimate.details["subset_std"] / math.sqrt(9)
+    assert estimate.std_error == pytest.approx(math.hypot(noise, estimate.details["full_unbiased_std_error"]))
+    low, high = kid(x, y, subsets=10, subset_size=5).interval
+    assert high - low > 2 * 1.96 * kid(x, y, subsets=10, subset_size=5).details["subset_std"] / math.sqrt(9)
+
+
+def test_sums_over_many_blocks_are_those_over_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.random.RandomState(0).randn(150, 4) * 1.1, np.random.RandomState(1).randn(130, 4)
+
+    def found() -> list[float]:
+        estimates = kid(x, y, subsets=20, subset_size=50), mmd(x, y, unbiased=True)
+        return [number for e in estimates for number in (e.value, e.std_error, *e.interval)]
+
+    whole = found()
+    monkeypatch.setattr(pairwise, "BLOCK", 32)
+    assert found() == pytest.approx(whole, rel=1e-9)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, norm
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
@@ -62,6 +62,15 @@ def test_the_goldens_of_dgm_eval() -> None:
     assert float(ct(FAKE, REAL, TEST, cells=1)) == pytest.approx(-13.585163469076052, rel=1e-12)
     assert float(ct(REAL + 1e-3 * FAKE, REAL, TEST, cells=1)) == pytest.approx(-27.372335582787656, rel=1e-12)
     assert float(ct(FAKE, REAL, TEST)) == pytest.approx(-7.5160, abs=5e-5)
+
+
+def test_ct_adds_up_its_cells_by_their_test_images() -> None:
+    """And its p-value is that of a sum of independent normal scores with these weights."""
+    estimate = ct(draw(500, 5, 64), REAL, TEST)
+    z, k = np.array([(cell["z"], cell["n_test"]) for cell in estimate.details["cells"]]).T
+    assert len(z) == 3
+    assert float(estimate) == pytest.approx((k @ z) / k.sum())
+    assert estimate.details["p_value"] == pytest.approx(norm.cdf(k @ z / math.sqrt(k @ k)))
 
 
 def test_authenticity_by_hand() -> None:
@@ -288,6 +297,24 @@ def test_mirror_images_accuse_no_honest_fakes() -> None:
     assert verdicts.count("none") >= 40 * 0.95 - 2 * math.sqrt(40 * 0.05 * 0.95)
 
 
+def test_the_report_says_what_was_left_out_and_what_was_added() -> None:
+    assert judge(HONEST, train=TRAIN[:100]).notes[0].startswith("one image for each training image: ")
+    mirrored = judge(HONEST, mirrored=features(MIRROR)).notes
+    assert "each image was compared with the training images and with their mirror images" in mirrored
+    apart = 100 * np.eye(3, 16)[np.arange(2000) % 3]
+    few = judge(HONEST[:51] + apart[:51], HELD_OUT + apart[:500], TRAIN + apart)
+    assert few.ct is None
+    assert any(note.startswith("no C_T: ct needs more than 20 fakes") for note in few.notes)
+
+
+def test_where_no_copying_could_be_seen_the_report_says_so() -> None:
+    """The 4 closest of 150 are all fakes with probability 0.011, and there is no other cut-off."""
+    for alpha, copies in ((0.01, None), (0.02, 4)):
+        found = judge(HONEST[:50], HELD_OUT[:100], alpha=alpha).minimum_detectable
+        assert found["copies"] == copies
+        assert ("no copying can be seen" in found["text"]) == (copies is None)
+
+
 def test_mirror_images_are_one_for_each_training_image() -> None:
     with pytest.raises(GanevalError, match="10 mirrored images of 2000 training images; give one of each"):
         judge(HONEST, mirrored=features(TRAIN[:10]))
@@ -371,6 +398,8 @@ def test_what_can_t_be_judged_is_said(digits: tuple, tmp_path: Path) -> None:
     assert any(line.startswith("the reference is in the training set") for line in same.warnings)
     some = ganeval.score(honest, torch.cat([held_out, train[:9]]), train=train, **DIGITS)
     assert any(line.startswith("9 of the 356 reference images are in the training set") for line in some.warnings)
+    part = ganeval.score(honest, train[:300], train=train, metrics=["authenticity"], **DIGITS)
+    assert any(line.startswith("300 of the 300 reference images are in the training set") for line in part.warnings)
     with pytest.raises(GanevalError, match="give features of both"):
         ganeval.score(*(ganeval.extract(s, "classifier:digits") for s in (honest, held_out)), train=train)
     with pytest.raises(GanevalError, match="one extractor"):

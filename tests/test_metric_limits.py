@@ -58,6 +58,7 @@ def test_what_has_no_variance_has_no_interval() -> None:
     same = torch.randn(1, 8, generator=G).double().expand(100, -1)
     for estimate in (metrics.kid(same, same[:90]), metrics.mmd(same, same[:90] + 1, bandwidth="fixed", unbiased=True)):
         assert estimate.interval is None
+        assert "vary too little" in estimate.details["no_interval"]
     metrics.cmmd(torch.rand(200, 1, generator=G), torch.rand(200, 1, generator=G))  # all the same once scaled
     assert metrics.inception_score(torch.randn(10, 5, generator=G)).interval is None
     with pytest.raises(GanevalError, match="the images are all alike"):
@@ -90,6 +91,20 @@ def test_options_that_make_no_metric_are_refused(name: str, options: dict[str, A
     x, y = (torch.randn(100, 4, generator=G) for _ in range(2))
     with pytest.raises(GanevalError, match=next(iter(options))):
         getattr(metrics, name)(x, y, **options)
+
+
+def test_images_without_features_have_no_cosines() -> None:
+    x = torch.randn(60, 4, generator=G)
+    dark = x.clone()
+    dark[7] = 0
+    for metric in (metrics.mifid, metrics.cmmd):
+        for pair in ((x, dark), (dark, x)):
+            with pytest.raises(GanevalError, match="only zeros as features"):
+                metric(*pair)
+    with pytest.raises(GanevalError, match=r"1 image\(s\) have only zeros as features"):
+        metrics.vendi(dark)
+    with pytest.raises(GanevalError, match="order=-1"):
+        metrics.vendi(x, order=-1)
 
 
 def test_features_without_columns_are_none() -> None:

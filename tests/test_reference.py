@@ -213,6 +213,7 @@ def test_what_can_not_be_kept_or_read_is_named(tmp_path: Path) -> None:
     ("facts", "words"),
     [
         ({"sigma": -np.eye(3)}, "variance -1"),
+        ({"mu": np.array([0, np.nan, 0])}, "NaN or infinity"),
         ({"sigma": np.eye(3) + 1j}, "sigma complex128"),
         ({"mu": np.zeros(3, complex)}, "mu complex128"),
         ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"mu \(0,\)"),

@@ -216,6 +216,7 @@ def test_warnings_about_sample_size() -> None:
     assert warned(report, "unequal n", "20 samples against 30")
     small = ganeval.score(FAKE, REAL, extractor="pixels:27")
     assert warned(small, "needs at least 2187", "trust KID")
+    assert not warned(report, "with their intervals"), "of 20 images there are none"
     assert not warned(score(FAKE), "can't be trusted")
     assert not warned(score(FAKE), "unequal")
 
@@ -240,6 +241,9 @@ def test_warnings_about_files(tmp_path: Path) -> None:
     assert not warned(score(jpeg, jpeg), "JPEG")
     large = save(tmp_path / "large", np.repeat(REAL[:60], 2, 1))
     assert warned(score(png, large), "sizes differ", "10x10", "10x20")
+    mixed = save(save(tmp_path / "mixed", REAL[:30]), REAL[:20, :9], [f"b{i}.png" for i in range(20)])
+    save(mixed, np.repeat(REAL[:60], 2, 1), [f"c{i}.png" for i in range(60)])
+    assert warned(score(png, mixed), "the samples 10x10, the reference 10x20 and 2 more")
     assert warned(score(FAKE / 255.0), "floats in [0, 1]")
 
 
@@ -249,6 +253,26 @@ def test_skipped_images_are_counted_and_named(tmp_path: Path) -> None:
     report = score(folder, skip_bad=True)
     assert warned(report, "1 sample(s) could not be read", "0001.png")
     assert report.samples.n == 119
+    for i in range(2, 6):
+        (folder / f"000{i}.png").write_bytes(b"broken")
+    report = score(REAL, folder, train=folder, skip_bad=True, metrics=["authenticity"])
+    assert warned(report, "5 reference image(s) could not be read", "0003.png and 2 more")
+    assert warned(report, "5 training image(s) could not be read")
+
+
+def test_weights_that_are_not_the_published_ones_are_said_to_be() -> None:
+    class Other(Pixels):
+        verified = False
+
+    for extractor, said in ((Pixels(), False), (Other(), True)):
+        report = ganeval.score(FAKE, REAL, extractor=extractor, metrics=["fid"])
+        assert warned(report, "not known to be the published ones") is said
+
+
+@pytest.mark.parametrize(("n", "said"), [(115, False), (113, True)])
+def test_unequal_n_moves_the_best_1_nn_accuracy_from_a_twentieth_on(n: int, said: bool) -> None:
+    report = score(FAKE[:n], metrics=["one_nn_accuracy"])
+    assert warned(report, f"{n} samples against 120", f"--n {n}") is said
 
 
 def test_treatments_are_in_the_report(tmp_path: Path) -> None:
