@@ -28,7 +28,9 @@ def check_labels(fakes: Sequence[Side], real: Side | None) -> None:
         if isinstance(side.data, Moments):
             raise GanevalError(f"--by-class: {side.info.source} holds no classes; give the reference's images")
         if side.data.labels is None:
-            raise GanevalError(f"--by-class: {side.info.source} has no labels; put each class in a folder of its own")
+            why = "; ".join(note for note in side.notes if "labels" in note)
+            raise GanevalError(f"--by-class: {side.info.source} has no labels; "
+                               f"{why or 'put each class in a folder of its own'}")  # fmt: skip
 
 
 def score_classes(
@@ -81,10 +83,13 @@ def class_warnings(by_class: dict[str, ClassScores], fake: Features, real: Featu
     if not by_class:
         return
     theirs, ours = _class_rows(real).keys(), _class_rows(fake).keys()
-    for names, one, other in ((theirs - ours, "reference", "samples"), (ours - theirs, "samples", "reference")):
+    for names, one, other in (
+        (theirs - ours, "reference", "samples lack"),
+        (ours - theirs, "samples", "reference lacks"),
+    ):
         if names:
             listed = ", ".join(sorted(names, key=_natural))
-            yield f"classes of the {one} that the {other} lack, and the mean over classes leaves out: {listed}"
+            yield f"classes of the {one} that the {other}, and the mean over classes leaves out: {listed}"
     small = [name for name, scores in by_class.items() if min(scores.n_fake, scores.n_real) < MIN_CLASS]
     if small:
         yield f"classes with under {MIN_CLASS} images, whose metrics are mostly noise: {', '.join(small)}"

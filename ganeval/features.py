@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -33,6 +34,12 @@ def full_fingerprint(extractor: Extractor, precision: Precision) -> str:
     """The fingerprint of features: the extractor's own and the precision it ran in, which is checked here."""
     check_precision(precision)
     return f"{extractor.fingerprint}/{precision}"
+
+
+def precision_of(fingerprint: str) -> Precision | None:
+    """The precision that a full fingerprint names; None where it names none."""
+    named = fingerprint.rpartition("/")[2]
+    return next((precision for precision in get_args(Precision) if precision == named), None)
 
 
 def extract_with(images: ImageSet, net: Extractor, settings: Settings, label: str) -> Features:

@@ -145,6 +145,8 @@ def load_statistics(path: str | Path) -> Moments:
     variances, and for facts or features that are none.
     """
     path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        raise GanevalError(f"{path} is a folder, not statistics; `ganeval reference {path}` makes them of its images")
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             check_names(file.zip.namelist(), path)

@@ -10,7 +10,7 @@ import torch
 from ganeval.cache import key_of
 from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor
-from ganeval.features import extract_with, full_fingerprint
+from ganeval.features import extract_with, full_fingerprint, precision_of
 from ganeval.images import ImageSet, Source, open_images
 from ganeval.images.archives import check_sums
 from ganeval.images.digests import digest_of
@@ -113,8 +113,19 @@ def _drawn(total: int, source: str, n: int, seed: int) -> list[int]:
 
 
 def choose_extractor(settings: Settings, fake: Side, real: Side | None) -> tuple[Extractor | None, str]:
-    """The extractor and why it was taken; None where both sides are features already."""
+    """The extractor and why it was taken; None where both sides are features already.
+
+    Raises GanevalError for an extractor, weights or a precision that did not make the features that are given.
+    """
     if isinstance(fake.data, Features) and (real is None or isinstance(real.data, Features | Moments)):
+        known, asked = precision_of(fake.data.fingerprint), settings.precision
+        if settings.extractor != "auto":
+            net = as_extractor(settings.extractor, weights=settings.weights)
+            _refuse_other(fake, "the extractor", full_fingerprint(net, known or asked))
+        elif settings.weights is not None:
+            raise GanevalError(f"weights={settings.weights}: {_whose(fake)} are there already; leave it out")
+        if asked not in ("fp32", known):
+            raise GanevalError(f"precision={asked}: {_whose(fake)} were made by {fake.data.fingerprint}; leave it out")
         return None, "features as given"
     name, reason = settings.extractor, "as asked"
     if name == "auto":

@@ -19,7 +19,7 @@ from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor, inference_of
 from ganeval.features import full_fingerprint
 from ganeval.images.batches import batch_of, pixels_of
-from ganeval.metrics.class_scores import ratio
+from ganeval.metrics.class_scores import NEVER, ratio
 from ganeval.metrics.frechet import distance
 from ganeval.numerics.inputs import Array, matrix
 from ganeval.numerics.moments import ROWS, Running, moments
@@ -148,8 +148,7 @@ class Stream:
         found = {}
         against = self.reference if real.pooled is None else real.pooled.moments() if real.pooled.n > 1 else None
         if against is not None:
-            value = distance(fake.pooled.moments(), against)
-            found["fid"] = Estimate(value, None, None, fake.pooled.n, against.n, {"no_std_error": NO_ERROR})
+            found["fid"] = _fid(fake.pooled.moments(), against)
         if fake.classes is not None:
             found["inception_score"] = _inception_score(fake.classes)
         if fake.classes is not None and real.classes is not None and real.classes.n > 1:
@@ -210,6 +209,8 @@ class Stream:
 
 FINGERPRINT = "fingerprint"
 """What made the features, in a state's tensors as its letters' codes: formats of tensors take nothing else."""
+ONE_SPLIT = "one split: its error leaves out how the classes' shares scatter"
+NOT_MEASURED = "of moments alone its coverage was not measured"
 NO_ERROR = "a stream keeps moments; the standard error needs the features of every image"
 
 
@@ -246,6 +247,14 @@ def _moments_of(reference: str | Path | Features | Moments) -> Moments:
     return replace(reference, mean=reference.mean.cpu(), cov=reference.cov.cpu())
 
 
+def _fid(fake: Moments, real: Moments) -> Estimate:
+    n, dim = min(one.n for one in (fake, real) if one.n), len(real.mean)
+    details: dict[str, Any] = {"no_std_error": NO_ERROR, "no_interval": NO_ERROR}
+    if n < dim:
+        details["warning"] = f"can't be trusted at n = {n} with {dim} features; it needs at least {dim}"
+    return Estimate(distance(fake, real), None, None, fake.n, real.n, details)
+
+
 def _inception_score(classes: Running) -> Estimate:
     """exp(E KL(p(y|x) || p(y))): log of it is h - p . log p of the means, linear in each image but for the marginal,
     whose influence drops out."""
@@ -253,7 +262,7 @@ def _inception_score(classes: Running) -> Estimate:
     log_value = classes.mean[0] - torch.xlogy(marginal, marginal).sum()
     error = _std_error(classes, -_log(marginal))
     value = float(log_value.exp())
-    return Estimate(value, value * error, None, classes.n, None, {"splits": 1})
+    return Estimate(value, value * error, None, classes.n, None, {"splits": 1, "no_interval": ONE_SPLIT})
 
 
 def _mode_score(fake: Running, real: Running) -> Estimate:
@@ -264,7 +273,8 @@ def _mode_score(fake: Running, real: Running) -> Estimate:
     real_error = _std_error(real, ratio(p, q), entropy=0.0)
     value = float(log_value.exp())
     error = value * math.hypot(fake_error, real_error)
-    return Estimate(value, error if math.isfinite(error) else None, None, fake.n, real.n, {"form": "paper"})
+    details = {"form": "paper", "no_interval": NOT_MEASURED if math.isfinite(error) else NEVER}
+    return Estimate(value, error if math.isfinite(error) else None, None, fake.n, real.n, details)
 
 
 def _std_error(classes: Running, of_classes: Tensor, entropy: float = 1.0) -> float:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganeval.errors import GanevalError
+
 LEVEL = 0.95
 """The confidence level of every interval that ganeval prints."""
 
@@ -49,12 +51,24 @@ class Features:
     class_names: tuple[str, ...] = ()
     survey: Survey | None = None
 
+    def __post_init__(self) -> None:
+        for rows, name in ((self.pooled, "pooled"), (self.logits, "logits")):
+            if rows is not None and not (isinstance(rows, Tensor) and rows.ndim == 2):
+                got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+                raise GanevalError(f"Features want {name} as a tensor (N, D), got {got}")
+
     def __len__(self) -> int:
         return len(self.pooled)
 
     def __getitem__(self, which: Tensor | slice | Sequence[int]) -> Features:
-        """The features of some rows: numbers in any order, a slice or a mask; the survey's counts stay whole."""
-        rows = torch.arange(len(self), device="cpu")[which.cpu() if isinstance(which, Tensor) else which]
+        """The features of some rows: numbers in any order, a slice or a mask; the survey's counts stay whole.
+
+        Raises IndexError for rows that are not there, TypeError for what names no list of rows, such as one number.
+        """
+        chosen = np.arange(len(self))[which.cpu().numpy() if isinstance(which, Tensor) else which]
+        if chosen.ndim != 1:
+            raise TypeError(f"features[{which!r}] is no list of rows; give a slice, numbers or a mask")
+        rows = torch.from_numpy(chosen.copy())
         survey = self.survey
         if survey:
             kept = rows.cpu().numpy()
@@ -66,6 +80,14 @@ class Features:
             labels=None if self.labels is None else self.labels[rows],
             survey=survey,
         )
+
+
+def check_features(**sides: Any) -> None:
+    """Raises GanevalError for what is neither Features nor None."""
+    for name, given in sides.items():
+        if not isinstance(given, Features | None):
+            raise GanevalError(f"{name} is a {type(given).__name__}; give Features: of images ganeval.extract(images), "
+                               "of rows that you have ganeval.Features(rows, None, 'mine')")  # fmt: skip
 
 
 @dataclass(frozen=True)

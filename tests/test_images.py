@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 import zipfile
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -71,6 +73,18 @@ def test_unusual_names_and_a_loop_of_links(tmp_path: Path) -> None:
         save(tmp_path / name, PIL.Image.fromarray(PIXELS[0]))
     (tmp_path / "loop").symlink_to(tmp_path)
     assert len(open_images(tmp_path)) == 3
+
+
+def test_each_link_to_a_folder_is_followed(tmp_path: Path) -> None:
+    save(tmp_path / "store/a.png", PIL.Image.fromarray(PIXELS[0]))
+    (tmp_path / "store/up").symlink_to(tmp_path / "store")
+    for name in ("cat", "dog"):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        (tmp_path / "set" / name).symlink_to(tmp_path / "store")
+    images = open_images(tmp_path / "set")
+    assert images.class_names == ("cat", "dog")
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 1]
 
 
 def test_a_zip_with_stylegan_labels(tmp_path: Path) -> None:
@@ -201,16 +215,30 @@ def test_an_opaque_alpha_is_not_worth_a_word(tmp_path: Path) -> None:
 
 def test_a_palette_with_transparency_does_not_warn(tmp_path: Path) -> None:
     image = PIL.Image.fromarray(PIXELS[0]).convert("P")
-    found = treated(tmp_path, image, transparency=bytes([0] * 10 + [255] * 246))
-    assert "palette expanded to RGB" in found.treatments
-    assert found.pixels.shape == (3, 9, 7)
+    found = treated(tmp_path, image, transparency=bytes([0, 255] * 128))
+    assert found.treatments == ("palette expanded to RGB", "alpha dropped")
+    assert torch.equal(found.pixels, chw(np.array(image.convert("RGB"))))
 
 
-def test_16_bit_grey_is_scaled_where_pillow_clips(tmp_path: Path) -> None:
-    values = np.array([[0, 257, 128 * 257, 65535, 300]], np.uint16)
-    found = treated(tmp_path, PIL.Image.fromarray(values))
-    assert found.pixels[0].tolist() == [[0, 1, 128, 255, 1]]
+@pytest.mark.parametrize(("kind", "name"), [("<u2", "x.png"), (">u2", "x.tiff"), ("<i4", "x.tiff")])
+def test_16_bit_grey_is_scaled_where_pillow_clips(tmp_path: Path, kind: str, name: str) -> None:
+    values = np.array([[0, 257, 128 * 257, 65535, 300, 400]], kind)
+    found = treated(tmp_path, PIL.Image.fromarray(values), name)
+    assert found.pixels[0].tolist() == [[0, 1, 128, 255, 1, 2]], "400 / 257 is 1.56"
     assert found.treatments == ("16-bit grey scaled to 8 bits",)
+
+
+def test_16_bit_colour_is_its_high_byte_and_said_to_be(tmp_path: Path) -> None:
+    """Written by hand, for Pillow writes none."""
+    values = np.random.RandomState(0).randint(65536, size=(4, 5, 3)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    parts = (b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    chunks = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+              for kind, data in parts)  # fmt: skip
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    found = open_images(tmp_path)[0]
+    assert torch.equal(found.pixels, chw((values >> 8).astype(np.uint8)))
+    assert found.treatments == ("16-bit colour reduced to the high byte",)
 
 
 def test_cmyk_is_converted(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 
 import ganeval
 from ganeval import cache as caches
-from ganeval import distributed
+from ganeval import distributed, metrics
 from ganeval.cli import cli
 from ganeval.cli.options import UserPath
 from ganeval.devices import pick_device
@@ -456,3 +457,97 @@ def test_names_that_a_terminal_would_obey(tmp_path: Path) -> None:
     folder = save(tmp_path / "x", FAKE[:4])
     done = run("score", folder, *FAST, "--metric", "vendi", "-o", tmp_path / f"{name}.csv")
     assert r"a\n\x1b[31m\x07\u202eb.csv" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"extractor": "pixels:4"}, "were made by pixels.*2.* and those of the extractor by pixels.*4"),
+        ({"precision": "bf16"}, "precision=bf16: .* were made by .*/fp32; leave it out"),
+        ({"weights": "some.pth"}, "weights=some.pth.*leave it out"),
+    ],
+)
+def test_an_extractor_that_did_not_make_the_given_features_is_refused(options: dict[str, str], said: str) -> None:
+    fake, real = (ganeval.extract(images, "pixels:2", cache=False) for images in (FAKE, REAL))
+    with pytest.raises(GanevalError, match=said):
+        ganeval.score(fake, real, metrics=["fid"], **options)  # type: ignore[arg-type]
+    report = ganeval.score(fake, real, metrics=["fid"], extractor="pixels:2")
+    assert report.extractor.precision == "fp32"
+    assert ganeval.score(fake, real, metrics=["fid"])["fid"].value == report["fid"].value
+
+
+def test_the_precision_of_features_that_do_not_say_it_is_unknown() -> None:
+    rows = ganeval.Features(torch.randn(60, 4), None, "mine")
+    assert ganeval.score(rows, None, metrics=["vendi"]).extractor.precision == "unknown"
+
+
+def test_floats_cast_to_bytes_unscaled_are_said(tmp_path: Path) -> None:
+    dark = (FAKE / 255).astype(np.uint8)
+    report = ganeval.score(dark, REAL, extractor="pixels:2", metrics=["fid"])
+    assert any("all values are 0 or 1" in line for line in report.warnings)
+    report = ganeval.score(FAKE, REAL, extractor="pixels:2", metrics=["fid"])
+    assert not any("all values are 0 or 1" in line for line in report.warnings)
+
+
+def test_one_colour_image_is_no_stack_of_grey_ones() -> None:
+    with pytest.raises(GanevalError, match=r"one colour image has; give x\[None\]"):
+        open_images(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_labels_that_are_none_are_said_why(tmp_path: Path) -> None:
+    path = tmp_path / "floats.npz"
+    np.savez(path, arr_0=FAKE, arr_1=np.zeros(len(FAKE)))
+    assert "arr_1 is float64" in error("score", str(path), "--ref", "digits:test", *FAST, "--by-class")
+
+
+@pytest.mark.parametrize("which", [0, None, torch.tensor(3), [[0, 1], [2, 3]]])
+def test_features_are_taken_by_lists_of_rows(which: object) -> None:
+    rows = ganeval.Features(torch.arange(20.0).view(10, 2), None, "mine")
+    assert rows[::-3].pooled[:, 0].tolist() == [18.0, 12.0, 6.0, 0.0]
+    assert rows[torch.arange(10) > 7].pooled[:, 0].tolist() == [16.0, 18.0]
+    with pytest.raises(TypeError, match="no list of rows"):
+        rows[which]  # type: ignore[index]
+
+
+def test_verdicts_and_features_say_what_they_take() -> None:
+    images: Any = FAKE
+    with pytest.raises(GanevalError, match=r"fake is a ndarray; give Features: .*ganeval\.extract"):
+        ganeval.collapse_test(images, images)
+    with pytest.raises(GanevalError, match="real is a ndarray"):
+        ganeval.memorisation_test(ganeval.Features(torch.randn(9, 2), None, "mine"), images, images)
+    with pytest.raises(GanevalError, match=r"pooled as a tensor \(N, D\), got ndarray"):
+        ganeval.Features(np.zeros((5, 2)), None, "mine")  # type: ignore[arg-type]
+
+
+X, Y = torch.randn(2, 60, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: metrics.precision(X, Y, k=2.5), "k=2.5; give a whole number"),  # type: ignore[arg-type]
+        (lambda: metrics.one_nn_accuracy(X, Y, k=True), "k=True; give a whole number"),
+        (lambda: metrics.kid(X, Y, seed=-1), "seed=-1; give a whole number"),
+        (lambda: metrics.ndb(X, Y, seed=2**40), "seed=1099511627776; give a whole number"),
+        (lambda: metrics.fid(X.to_sparse(), Y), "fake must be one dense matrix"),
+        (lambda: metrics.fid(X.numpy().astype(complex), Y), "real numbers, got torch.complex128"),
+        (lambda: metrics.mmd(X, Y, sigma=-1), "sigma=-1 of mmd"),
+    ],
+)
+def test_what_metrics_do_not_take(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(GanevalError, match=said):
+        call()
+
+
+def test_a_folder_is_no_statistics_file(tmp_path: Path) -> None:
+    with pytest.raises(GanevalError, match="is a folder, not statistics; `ganeval reference"):
+        ganeval.Stream("pixels:2", reference=tmp_path)
+
+
+def test_a_stream_says_where_its_distance_can_not_be_trusted() -> None:
+    stream = ganeval.Stream(None)
+    stream.update(X[:5], real=False)
+    stream.update(Y, real=True)
+    assert "can't be trusted at n = 5 with 8 features" in stream.compute()["fid"].details["warning"]
+    stream.update(X[5:], real=False)
+    assert "warning" not in stream.compute()["fid"].details

@@ -193,7 +193,11 @@ def test_a_reference_of_another_extractor_is_refused() -> None:
 @pytest.mark.parametrize(
     ("batch", "said"),
     [
-        (torch.rand(2, 3, 8, 8), r"images \* 255"),
+        (torch.rand(2, 3, 8, 8), r"look like \[0, 1\]: \(x \* 255\)"),
+        (torch.linspace(-1, 1, 384).view(2, 3, 8, 8), r"look like \[-1, 1\]: give \(\(x \+ 1\) \* 127.5\)"),
+        (torch.arange(192).view(1, 3, 8, 8), r"look like \[0, 255\]: images.to\(torch.uint8\)"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"images\[None\]"),
+        (torch.zeros(2, 4, 8, 8, dtype=torch.uint8), r"RGBA: images\[:, :3\]"),
         (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"\(B, 3, H, W\)"),
         (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(B, 3, H, W\)"),
         ([torch.zeros(2, 3, 8, 8), torch.zeros(2)], "images, _ = batch"),

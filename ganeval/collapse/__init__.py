@@ -26,7 +26,7 @@ from ganeval.collapse.similarity import (
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
 from ganeval.numerics.inputs import matrix, pair, shuffled
-from ganeval.types import Features
+from ganeval.types import Features, check_features
 
 __all__ = ["CollapseReport", "Fidelity", "Mode", "ModeCount", "Similarity", "Support", "collapse_test", "count_modes"]
 
@@ -80,6 +80,7 @@ def collapse_test(
     """
     if not LEAST_ALPHA <= alpha < 1:
         raise GanevalError(f"alpha={alpha:g} of collapse_test; give a probability from {LEAST_ALPHA}, such as 0.05")
+    check_features(fake=fake, real=real)
     if real is None:
         return _without_reference(fake, alpha, seed)
     x, y = (rows.cpu() for rows in pair(fake.pooled, real.pooled))

@@ -6,7 +6,7 @@ import hashlib
 import math
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from ganeval.errors import GanevalError, said
 from ganeval.images import Image, ImageSet, all_rows, as_labels
 from ganeval.images.archives import check_names, check_sums
+from ganeval.images.batches import rescaled
 from ganeval.images.decode import FAULTS, converted
 from ganeval.images.digests import Memo
 
@@ -124,6 +125,8 @@ def from_array(array: np.ndarray, source: str, labels: np.ndarray | None = None,
     """
     if array.dtype == object:
         raise GanevalError(f"{source} holds Python objects, not numbers; save one uint8 array (N, H, W, 3)")
+    if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[1] > 4:
+        raise GanevalError(f"{source} has shape {array.shape}, as one colour image has; give x[None], or (N, H, W, 3)")
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[-1] not in (1, 3, 4):
@@ -141,6 +144,8 @@ def from_array(array: np.ndarray, source: str, labels: np.ndarray | None = None,
             raise GanevalError(f"{source} holds {array.dtype} from {low:g} to {high:g}; scale it to uint8, 0 to 255")
         else:
             array = array.astype(np.uint8)
+    elif _is_dark(array):
+        notes = (f"{source}: all values are 0 or 1; of floats in [0, 1] the images are (x * 255).round()",)
     if labels is not None and labels.shape != (len(array),):
         raise GanevalError(f"{source} has {len(array)} images and labels of shape {labels.shape}; they must match")
     reader = ArrayReader(source, array, memo)
@@ -160,18 +165,15 @@ def _range(array: np.ndarray, source: str) -> tuple[float, float]:
 
 
 def _check_floats(low: float, high: float, source: str) -> None:
-    if low >= 0 and high <= 1:
-        return
-    # A little beyond a range is what networks give whose output nobody clamps.
-    if low >= -0.1 and high <= 1.1:
-        mend = "they look like [0, 1] but for a little: clamp them, x.clamp(0, 1)"
-    elif low >= -1.1 and high <= 1.1:
-        mend = "they look like [-1, 1]: give ((x + 1) * 127.5).round().clamp(0, 255) as uint8"
-    elif low >= -25 and 64 <= high <= 280:
-        mend = "they look like [0, 255]: give x.round().clamp(0, 255) as uint8"
-    else:
-        mend = "scale them to uint8, 0 to 255"
-    raise GanevalError(f"{source} holds floats from {low:.6g} to {high:.6g}, outside [0, 1]; {mend}")
+    if not (low >= 0 and high <= 1):
+        mend = rescaled(low, high)
+        raise GanevalError(f"{source} holds floats from {low:.6g} to {high:.6g}, outside [0, 1]; {mend}")
+
+
+def _is_dark(array: np.ndarray) -> bool:
+    """Whether uint8 images are all 0 and 1, as floats in [0, 1] become by a cast."""
+    chunks = (array[i : i + CHUNK] for i in range(0, len(array), CHUNK))
+    return all(chunk.max() <= 1 for chunk in chunks)
 
 
 def open_npy(path: Path, source: str, memo: Memo) -> ImageSet:
@@ -208,9 +210,11 @@ def open_npz(path: Path, source: str, memo: Memo) -> ImageSet:
     except Exception as error:
         # zipfile, its decompressors and numpy raise what they like for damaged bytes.
         raise _unreadable(source, error) from None
-    if labels is not None and not (labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)):
-        labels = None
-    return from_array(images, source, labels, memo)
+    if labels is None or (labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)):
+        return from_array(images, source, labels, memo)
+    note = f"{source}: arr_1 is {labels.dtype} {labels.shape}, no labels: those are whole numbers (N,)"
+    opened = from_array(images, source, None, memo)
+    return replace(opened, notes=(*opened.notes, note))
 
 
 def _unreadable(source: str, error: Exception) -> GanevalError:

@@ -40,6 +40,34 @@ def pixels_of(images: Any) -> Tensor:
     if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or 0 in pixels.shape[2:] or pixels.dtype != torch.uint8:
         raise GanevalError(
             f"a batch must be uint8 images (B, 3, H, W) from 0 to 255, got {pixels.dtype} {tuple(pixels.shape)}; "
-            "of floats in [0, 1]: (images * 255).round().clamp(0, 255).to(torch.uint8)"
+            f"{_mend(pixels)}"
         )
     return pixels.expand(-1, 3, -1, -1)
+
+
+def _mend(batch: Tensor) -> str:
+    """How to make images of what is no batch of them."""
+    if batch.ndim == 3 and batch.shape[0] in (1, 3):
+        return "of one image: images[None]"
+    if batch.ndim == 4 and batch.shape[1] == 4:
+        return "of RGBA: images[:, :3]"
+    if batch.ndim != 4 or batch.shape[1] not in (1, 3) or not batch.numel() or batch.is_complex():
+        return "give images (B, 3, H, W)"
+    low, high = float(batch.min()), float(batch.max())
+    if low >= 0 and 1 < high <= 255 and not batch.is_floating_point():
+        return "they look like [0, 255]: images.to(torch.uint8)"
+    return rescaled(low, high)
+
+
+def rescaled(low: float, high: float) -> str:
+    """How to bring numbers from low to high to uint8."""
+    if low >= 0 and high <= 1:
+        return "they look like [0, 1]: (x * 255).round().clamp(0, 255) as uint8"
+    # A little beyond a range is what networks give whose output nobody clamps.
+    if low >= -0.1 and high <= 1.1:
+        return "they look like [0, 1] but for a little: clamp them, x.clamp(0, 1)"
+    if low >= -1.1 and high <= 1.1:
+        return "they look like [-1, 1]: give ((x + 1) * 127.5).round().clamp(0, 255) as uint8"
+    if low >= -25 and 64 <= high <= 280:
+        return "they look like [0, 255]: give x.round().clamp(0, 255) as uint8"
+    return "scale them to uint8, 0 to 255"

@@ -135,17 +135,18 @@ def open_folder(path: Path, source: str, memo: Memo) -> ImageSet:
 
 
 def _files_below(root: Path) -> Iterator[str]:
-    """Relative paths of all files, links followed, hidden ones left out; a loop of links ends.
+    """Relative paths of all files, links followed, hidden ones left out; a link to a folder above it ends there.
 
     Raises GanevalError for a folder that can't be read.
     """
-    seen: set[tuple[int, int]] = set()
+    above: dict[str, frozenset[tuple[int, int]]] = {}
     for folder, below, files in os.walk(root, onerror=_closed, followlinks=True):
         facts = os.stat(folder)
-        if (facts.st_dev, facts.st_ino) in seen:
+        itself, outer = (facts.st_dev, facts.st_ino), above.get(os.path.dirname(folder), frozenset())
+        if itself in outer:
             below.clear()
             continue
-        seen.add((facts.st_dev, facts.st_ino))
+        above[folder] = outer | {itself}
         below[:] = [name for name in below if not _hidden(name)]
         inside = os.path.relpath(folder, root)
         for name in files:

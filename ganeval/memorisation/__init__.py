@@ -13,7 +13,7 @@ from ganeval.memorisation.report import Copies, MemorisationReport, Pair, Verdic
 from ganeval.metrics.copying import authentic, ct
 from ganeval.numerics.inputs import pair, shuffled
 from ganeval.numerics.nearest import nearest
-from ganeval.types import Estimate, Features
+from ganeval.types import Estimate, Features, check_features
 
 __all__ = ["Copies", "MemorisationReport", "Pair", "memorisation_test"]
 
@@ -99,6 +99,7 @@ def memorisation_test(
 
 
 def _check(fake: Features, real: Features, train: Features, mirrored: Features | None, alpha: float) -> None:
+    check_features(fake=fake, real=real, train=train, mirrored=mirrored)
     if not 0 < alpha < 1:
         raise GanevalError(f"alpha={alpha} of memorisation_test; give a probability, such as 0.05")
     for features, what in ((real, "reference"), (train, "training set"), (mirrored, "mirrored training set")):

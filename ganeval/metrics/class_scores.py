@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.numerics.inputs import Array, matrix, pair
+from ganeval.numerics.inputs import Array, matrix, pair, stream
 from ganeval.numerics.intervals import normal, student
 from ganeval.types import Estimate
 
@@ -59,7 +58,7 @@ def parts(n: int, splits: int, shuffle: bool, seed: int) -> list[Tensor]:
     """The rows of each part of n images. Raises GanevalError for fewer images than parts."""
     if not 1 <= splits <= n:
         raise GanevalError(f"splits={splits} of {n} images; give 1 to {n}")
-    order = torch.from_numpy(np.random.RandomState(seed).permutation(n)) if shuffle else torch.arange(n)
+    order = torch.from_numpy(stream(seed).permutation(n)) if shuffle else torch.arange(n)
     return [order[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
 
 

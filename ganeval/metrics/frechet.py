@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.numerics.inputs import Array, matrix, pair
+from ganeval.numerics.inputs import Array, matrix, pair, stream
 from ganeval.numerics.intervals import normal
 from ganeval.numerics.linear import Linear, linearise
 from ganeval.numerics.moments import mean, root, trace_of_root_product
@@ -110,7 +110,7 @@ def _not_negative(value: float) -> float:
 
 def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, *, seed: int) -> Estimate:
     """`fid_debiased` of sets whose distance is `whole`, and whose first order is known or can't be had."""
-    random = np.random.RandomState(seed)
+    random = stream(seed)
     halves: list[tuple[Tensor, Tensor | Moments]] = []
     for _ in range(HALVINGS):
         halves += zip(_halves(x, random), _halves(y, random), strict=True)

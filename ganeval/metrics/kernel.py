@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.inputs import Array, pair, stream
 from ganeval.numerics.mmd import Error, Kernel, Sums, Tally
 from ganeval.numerics.pairwise import Centred, one_pass, squared_distances, unit
 from ganeval.types import Estimate
@@ -77,7 +77,7 @@ def kid_reading(
     kernel = kid_kernel(x, degree, gamma, coef)
     # Which images are in which subset; drawn in turn, so that a seed gives torch-fidelity's subsets.
     in_x, in_y = np.zeros((subsets, n), bool), np.zeros((subsets, m), bool)
-    random = np.random.RandomState(seed)
+    random = stream(seed)
     for a, b in zip(in_x, in_y, strict=True):
         a[random.choice(n, size, replace=False)] = True
         b[random.choice(m, size, replace=False)] = True
@@ -273,7 +273,7 @@ def unit_gaussian(bandwidth_squared: float) -> Kernel:
 
 def check_sigma(sigma: float, name: str) -> None:
     """Raises GanevalError for a bandwidth whose square is not above 0, and finite."""
-    if not 0 < sigma * sigma < math.inf:
+    if not (sigma > 0 and 0 < sigma * sigma < math.inf):
         raise GanevalError(f"sigma={sigma} of {name}; give a number above 0, within the range of its square")
 
 

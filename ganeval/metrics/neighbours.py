@@ -120,6 +120,8 @@ class Neighbours:
 
     def __init__(self, x: Centred, y: Centred, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         n, m = len(x.rows), len(y.rows)
+        if odd := [k for k in (options["k"] for options in wanted.values()) if type(k) is not int]:
+            raise GanevalError(f"k={odd[0]!r}; give a whole number")
         reach = max(options["k"] for options in wanted.values())
         lowest = min(options["k"] for options in wanted.values())
         if lowest < 1 or min(n, m) <= reach:

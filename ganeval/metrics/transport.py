@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.numerics.inputs import Array, pair
+from ganeval.numerics.inputs import Array, pair, stream
 from ganeval.numerics.pairwise import distances
 from ganeval.types import Estimate
 
@@ -50,7 +50,7 @@ def equal_sizes(x: Tensor, y: Tensor, max_n: int, seed: int) -> tuple[Tensor, Te
     if max_n < 2:
         raise GanevalError(f"max_n={max_n} of emd; give 2 or more")
     n = min(len(x), len(y), max_n)
-    random = np.random.RandomState(seed)
+    random = stream(seed)
     a, b = (rows if len(rows) == n else rows[_some(random, len(rows), n, rows.device)] for rows in (x, y))
     return a, b
 
@@ -87,7 +87,7 @@ def directions(x: Tensor, projections: int, seed: int) -> tuple[Tensor, ...]:
     """Random unit vectors of the rows' dimension, as the columns of matrices (D, 64 or fewer)."""
     if not 1 <= projections <= MOST:
         raise GanevalError(f"projections={projections} of sliced_wasserstein; give 1 to {MOST:,}")
-    random = np.random.RandomState(seed)
+    random = stream(seed)
     vectors = torch.from_numpy(random.standard_normal((x.shape[1], projections))).to(x)
     return (vectors / vectors.norm(dim=0)).split(64, dim=1)
 

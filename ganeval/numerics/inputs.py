@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
         tensor = torch.as_tensor(rows).detach()
     except (TypeError, ValueError, RuntimeError):
         raise GanevalError(f"{name} must be features of shape (N, D), got {type(rows).__name__}") from None
+    if tensor.is_complex() or tensor.layout != torch.strided or tensor.is_quantized:
+        raise GanevalError(f"{name} must be one dense matrix of real numbers, got {tensor.dtype}, {tensor.layout}")
     if tensor.ndim != 2 or not tensor.shape[1]:
         raise GanevalError(f"{name} must be features of shape (N, D), got {tuple(tensor.shape)}")
     if len(tensor) < at_least:
@@ -51,6 +54,14 @@ def pair(
         )
     dtype = torch.promote_types(x.dtype, y.dtype)
     return x.to(dtype), y.to(x.device, dtype)
+
+
+def stream(seed: int) -> np.random.RandomState:
+    """The random numbers of a seed. Raises GanevalError for one that is no whole number of 32 bits."""
+    try:
+        return np.random.RandomState(operator.index(seed))
+    except (TypeError, ValueError):
+        raise GanevalError(f"seed={seed!r}; give a whole number from 0 to {2**32 - 1}") from None
 
 
 def row_digests(rows: Tensor) -> list[bytes]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ganeval.collapse import CollapseReport
 from ganeval.columns import Printed
 from ganeval.evaluate import Scored
+from ganeval.features import precision_of
 from ganeval.memorisation import MemorisationReport
 from ganeval.precision import PrecisionEffect
 from ganeval.registry import Metric
@@ -42,6 +43,8 @@ class ExtractorInfo:
         """Of the network that made the features, or of features that the caller brought."""
         made = ("features", None, False) if net is None else (net.name, net.weights_sha256, net.verified)
         name, sha256, verified = made
+        if net is None:
+            precision = precision_of(features.fingerprint) or "unknown"
         return cls(name, features.fingerprint, features.pooled.shape[1], sha256, verified, precision, reason)
 
     def __str__(self) -> str:

@@ -73,7 +73,7 @@ def _found(report: ScoreReport) -> dict[str, str]:
 def short(sources: list[str]) -> list[str]:
     """The last part of each path where that tells them apart, else the whole."""
     names = [Path(source).name or source for source in sources]
-    return names if len(set(names)) == len(names) else sources
+    return [" ".join(name.split()) for name in (names if len(set(names)) == len(names) else sources)]
 
 
 def text(reports: Sequence[ScoreReport]) -> str:
