@@ -1,4 +1,4 @@
-"""The network run over images: the only no-gradient batching loop in the project."""
+"""The network run over images, a batch at a time."""
 
 from __future__ import annotations
 

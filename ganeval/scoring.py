@@ -69,7 +69,7 @@ def score(
     models trained with random flips; costs one more pass over them, once where the cache keeps it.
     gallery: keeps the pictures that `ScoreReport.to_html` shows, some 200 thumbnails.
     distributed: shares the images and the metrics among the ranks of torch.distributed; all must call this alike.
-    See `ganeval.extract` for the other options.
+    progress shows bars on stderr. See `ganeval.extract` for the other options.
 
     Rows enter the metrics in the order of the images' content, so file names and their order change no number.
     Raises GanevalError for input that can't be used, UnobtainableError for weights or data that are not here.
