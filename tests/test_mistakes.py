@@ -539,6 +539,11 @@ def test_what_metrics_do_not_take(call: Callable[[], object], said: str) -> None
         call()
 
 
+def test_numpy_s_numbers_are_numbers() -> None:
+    assert metrics.precision(X, Y, k=np.int64(3)) == metrics.precision(X, Y, k=3)  # type: ignore[arg-type]
+    assert metrics.kid(X, Y, seed=np.int32(5)) == metrics.kid(X, Y, seed=5)  # type: ignore[arg-type]
+
+
 def test_a_folder_is_no_statistics_file(tmp_path: Path) -> None:
     with pytest.raises(GanevalError, match="is a folder, not statistics; `ganeval reference"):
         ganeval.Stream("pixels:2", reference=tmp_path)

@@ -37,11 +37,11 @@ def inception_score(logits: Array, *, splits: int = 10, shuffle: bool = True, se
     method, which is too small where there are few images per class; no interval.
     Raises GanevalError for fewer images than splits.
     """
-    p, ordered = _softmax(matrix(logits, "logits"))
+    p, p_log_p = _softmax(matrix(logits, "logits"))
     n = len(p)
     drawn = parts(n, splits, shuffle, seed)
-    values = torch.tensor([_one_score(p[part], ordered[part])[0] for part in drawn], dtype=torch.float64)
-    value, (one_split, variance) = float(values.mean()), _one_score(p, ordered)
+    values = torch.tensor([_one_score(p[part], p_log_p[part])[0] for part in drawn], dtype=torch.float64)
+    value, (one_split, variance) = float(values.mean()), _one_score(p, p_log_p)
     details: dict[str, Any] = {"split_std": float(values.std(correction=0)), "one_split": one_split}
     if splits == 1:
         details["no_interval"] = "one split: its error leaves out how the classes' shares scatter; give splits=10"
@@ -78,9 +78,9 @@ def _cross(p: Tensor, q: Tensor) -> Tensor:
     return total if bool(finite.all()) else total + torch.xlogy(p[..., ~finite], q[~finite]).sum(-1)
 
 
-def _one_score(p: Tensor, ordered: Tensor) -> tuple[float, float]:
+def _one_score(p: Tensor, p_log_p: Tensor) -> tuple[float, float]:
     """exp of the mean KL of one part, and its variance: KL's influence is KL_i, for the marginal's drops out."""
-    kl = ordered - _cross(p, p.mean(0))
+    kl = p_log_p - _cross(p, p.mean(0))
     score = float(kl.mean().exp())
     return score, score**2 * float(kl.var(correction=1)) / len(kl) if len(kl) > 1 else 0.0
 
@@ -99,17 +99,17 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
     Raises GanevalError for unequal C, or another form.
     """
     x, y = pair(fake_logits, real_logits)
-    (p, ordered), real = _softmax(x), y.double().softmax(1)
+    (p, p_log_p), real = _softmax(x), y.double().softmax(1)
     fake_marginal, real_marginal = p.mean(0), real.mean(0)
     if form == "paper":
-        kl = ordered - _cross(p, fake_marginal)
+        kl = p_log_p - _cross(p, fake_marginal)
         log_value = kl.mean() - _kl(fake_marginal, real_marginal)
         # Influence on E KL(p||p_g): KL_i; on -KL(p_g||p*): minus the log ratio, and the share under p*.
         over = ratio(fake_marginal, real_marginal)
         fake_influence = kl - _cross(p, over)
         real_influence = real @ over
     elif form == "che":
-        kl = ordered - _cross(p, real_marginal)
+        kl = p_log_p - _cross(p, real_marginal)
         log_value = kl.mean() - _kl(real_marginal, fake_marginal)
         over, under = ratio(fake_marginal, real_marginal), ratio(real_marginal, fake_marginal)
         fake_influence = kl + p @ under
@@ -118,7 +118,7 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
         raise GanevalError(f"form={form!r} of mode_score; give 'paper' or 'che'")
     value = float(log_value.exp())
     variance = float(fake_influence.var() / len(p) + real_influence.var() / len(real))
-    details: dict[str, Any] = {"form": form, "inception_score_one_split": _one_score(p, ordered)[0]}
+    details: dict[str, Any] = {"form": form, "inception_score_one_split": _one_score(p, p_log_p)[0]}
     std_error, fewest, needed = value * math.sqrt(variance), min(len(p), len(real)), PER_CLASS * p.shape[1]
     if not math.isfinite(std_error):
         details["no_interval"] = NEVER

@@ -18,6 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -120,8 +121,9 @@ class Neighbours:
 
     def __init__(self, x: Centred, y: Centred, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         n, m = len(x.rows), len(y.rows)
-        if odd := [k for k in (options["k"] for options in wanted.values()) if type(k) is not int]:
-            raise GanevalError(f"k={odd[0]!r}; give a whole number")
+        for k in (options["k"] for options in wanted.values()):
+            if isinstance(k, bool) or not isinstance(k, int | np.integer):
+                raise GanevalError(f"k={k!r}; give a whole number")
         reach = max(options["k"] for options in wanted.values())
         lowest = min(options["k"] for options in wanted.values())
         if lowest < 1 or min(n, m) <= reach:
