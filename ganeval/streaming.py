@@ -19,7 +19,7 @@ from ganeval.errors import GanevalError
 from ganeval.extractors import as_extractor, inference_of
 from ganeval.features import full_fingerprint
 from ganeval.images.batches import batch_of, pixels_of
-from ganeval.metrics.class_scores import NEVER, ratio
+from ganeval.metrics.class_scores import NEVER, ONE_SPLIT, ratio, softmax
 from ganeval.metrics.frechet import distance
 from ganeval.numerics.inputs import Array, matrix
 from ganeval.numerics.moments import ROWS, Running, moments
@@ -53,9 +53,8 @@ class Seen:
     def of(cls, pooled: Tensor, logits: Tensor | None) -> Seen:
         if logits is None:
             return cls(Running.of(pooled.double()))
-        log_p = logits.double().log_softmax(1)
-        p = log_p.exp()
-        return cls(Running.of(pooled.double()), Running.of(torch.cat([torch.xlogy(p, p).sum(1, keepdim=True), p], 1)))
+        p, p_log_p = softmax(logits)
+        return cls(Running.of(pooled.double()), Running.of(torch.cat([p_log_p[:, None], p], 1)))
 
 
 class Stream:
@@ -209,7 +208,6 @@ class Stream:
 
 FINGERPRINT = "fingerprint"
 """What made the features, in a state's tensors as its letters' codes: formats of tensors take nothing else."""
-ONE_SPLIT = "one split: its error leaves out how the classes' shares scatter"
 NOT_MEASURED = "of moments alone its coverage was not measured"
 NO_ERROR = "a stream keeps moments; the standard error needs the features of every image"
 

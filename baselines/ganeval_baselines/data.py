@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -148,14 +148,14 @@ class Images:
     def shape(self) -> tuple[int, ...]:
         return (self.stacked * self.pixels.shape[1], *self.pixels.shape[2:])
 
-    @property
+    @cached_property
     def kinds(self) -> int:
         """Classes of one image; labels may come without names."""
         return 0 if self.labels is None else max(len(self.class_names), int(self.labels.max()) + 1)
 
     @property
     def classes(self) -> int:
-        return 0 if self.labels is None else self.kinds**self.stacked
+        return self.kinds**self.stacked
 
     def batch(self, seed: int, step: int, size: int) -> Batch:
         chosen = rows(seed, step, size * self.stacked, len(self.pixels)).view(self.stacked, size)
@@ -174,9 +174,9 @@ class Images:
 
     def _numbered(self, digits: Tensor) -> Tensor:
         """The number (n,) that the labels of stacked images (stacked, n) spell."""
-        number, kinds = torch.zeros_like(digits[0]), self.kinds
+        number = torch.zeros_like(digits[0])
         for place in digits:
-            number = number * kinds + place
+            number = number * self.kinds + place
         return number
 
 

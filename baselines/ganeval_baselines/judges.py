@@ -21,7 +21,6 @@ from ganeval_baselines.evaluate import SAMPLING_SEEDS, Reference, Samples
 GLANCE = 1000
 """Samples or test images that a look during training takes."""
 
-
 LEAST = 10
 """Images held out with which all metrics are defined, the Inception Score in ten parts too."""
 

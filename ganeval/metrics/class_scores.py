@@ -16,6 +16,7 @@ from ganeval.types import Estimate
 PER_CLASS = 10
 """Images per class of either set from which the interval of `mode_score` was found to hold (docs/calibration.md)."""
 NEVER = "a class has probability 0 in one of the sets alone: a single image of it would change everything"
+ONE_SPLIT = "one split: its error leaves out how the classes' shares scatter"
 LEAST = 2
 """Images in each part of an Inception Score that has an interval: of one image the score is 1, whatever it is."""
 
@@ -37,14 +38,14 @@ def inception_score(logits: Array, *, splits: int = 10, shuffle: bool = True, se
     method, which is too small where there are few images per class; no interval.
     Raises GanevalError for fewer images than splits.
     """
-    p, p_log_p = _softmax(matrix(logits, "logits"))
+    p, p_log_p = softmax(matrix(logits, "logits"))
     n = len(p)
     drawn = parts(n, splits, shuffle, seed)
     values = torch.tensor([_one_score(p[part], p_log_p[part])[0] for part in drawn], dtype=torch.float64)
     value, (one_split, variance) = float(values.mean()), _one_score(p, p_log_p)
     details: dict[str, Any] = {"split_std": float(values.std(correction=0)), "one_split": one_split}
     if splits == 1:
-        details["no_interval"] = "one split: its error leaves out how the classes' shares scatter; give splits=10"
+        details["no_interval"] = f"{ONE_SPLIT}; give splits=10"
         return Estimate(value, math.sqrt(variance) if n > 1 else None, None, n_fake=n, details=details)
     if n < LEAST * splits:
         details["no_interval"] = f"{n} images in {splits} parts: give {LEAST * splits} or more"
@@ -62,7 +63,7 @@ def parts(n: int, splits: int, shuffle: bool, seed: int) -> list[Tensor]:
     return [order[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
 
 
-def _softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
     """p (N, C) and sum_y p log p (N,), float64."""
     log_p = logits.double().log_softmax(1)
     p = log_p.exp()
@@ -99,7 +100,7 @@ def mode_score(fake_logits: Array, real_logits: Array, *, form: Literal["paper",
     Raises GanevalError for unequal C, or another form.
     """
     x, y = pair(fake_logits, real_logits)
-    (p, p_log_p), real = _softmax(x), y.double().softmax(1)
+    (p, p_log_p), real = softmax(x), y.double().softmax(1)
     fake_marginal, real_marginal = p.mean(0), real.mean(0)
     if form == "paper":
         kl = p_log_p - _cross(p, fake_marginal)

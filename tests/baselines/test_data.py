@@ -212,12 +212,12 @@ def test_images_of_several_sizes_are_refused_and_can_be_resized(tmp_path: Path) 
     # What is held out is cropped and resized as what is trained on: else even real images would score badly.
     whole = datasets.load(str(images(tmp_path / "alike", [(20, 30)] * 20)), image_size=8)
     assert isinstance(whole, Images)
+    squares = whole.held_out.reader
+    assert isinstance(squares, datasets.Squares)
     for i, image in enumerate(whole.held_out):
-        stored = whole.held_out.reader.reader.read(whole.held_out.rows[i]).pixels  # type: ignore[attr-defined]
+        stored = squares.reader.read(whole.held_out.rows[i]).pixels
         assert torch.equal(image.pixels, datasets._resized(stored, 8))
-    assert (
-        whole.held_out.digests() != replace(whole.held_out, reader=datasets.Squares(whole.held_out.reader, 9)).digests()
-    )
+    assert whole.held_out.digests() != replace(whole.held_out, reader=datasets.Squares(squares, 9)).digests()
 
 
 def test_resizing_takes_the_centre(tmp_path: Path) -> None:
