@@ -10,9 +10,11 @@ import torch
 
 from ganeval.errors import GanevalError
 from ganeval.metrics import fid, fid_debiased, kid
-from ganeval.metrics.frechet import ROWS_PER_DIMENSION
+from ganeval.metrics.frechet import ROWS_PER_DIMENSION, distance
+from ganeval.numerics import fitted
+from ganeval.numerics.fitted import Fitted, congruent
 from ganeval.numerics.linear import Linear
-from ganeval.numerics.moments import COLUMNS, congruent, moments, scatter
+from ganeval.numerics.moments import COLUMNS, moments, scatter
 from ganeval.types import Moments
 from tests.benchmarks.coverage_fid import Population, one
 
@@ -224,14 +226,48 @@ def test_the_population_of_the_coverage_study_has_its_distance() -> None:
     assert float(fid(fake, real)) == pytest.approx(population.distance(), abs=0.01)
 
 
-@pytest.mark.parametrize("distinct", [20, 100])
-def test_a_collapsed_generators_repeated_images_are_measured_to_the_digit(distinct: int) -> None:
-    """The rounding of float32 products would be variance in the directions that they leave empty."""
-    random = np.random.RandomState(0)
+@pytest.mark.parametrize(("distinct", "seed"), [(20, 0), (100, 0), *((128, seed) for seed in range(4))])
+def test_a_collapsed_generators_repeated_images_are_measured_to_the_digit(distinct: int, seed: int) -> None:
+    """The rounding of float32 products would be variance in the directions that they leave empty; of a single one
+    it may be of either sign, so that Cholesky's factor may exist."""
+    random = np.random.RandomState(seed)
     fake = random.randn(distinct, 128)[random.randint(0, distinct, 1500)].astype(np.float32)
     real = random.randn(1500, 128).astype(np.float32)
     for x, y in ((fake, real), (real, fake)):
         assert fid(x, y).value == pytest.approx(fid(x.astype(float), y.astype(float)).value, rel=1e-7)
+
+
+def test_repeated_images_that_leave_only_the_halves_singular_are_measured_to_the_digit() -> None:
+    random = np.random.RandomState(0)
+    fake = random.randn(140, 128)[random.randint(0, 140, 600)].astype(np.float32)
+    real = random.randn(700, 128).astype(np.float32)
+    for x, y in ((fake, real), (real, fake)):
+        assert fid(x, y).std_error is not None  # together they are not singular
+        double = fid_debiased(x.astype(float), y.astype(float))
+        assert fid_debiased(x, y).value == pytest.approx(double.value, rel=1e-6)
+
+
+def test_the_moments_of_a_second_half_are_what_the_first_leaves_of_the_whole() -> None:
+    rows = torch.from_numpy(np.random.RandomState(0).randn(401, 30) + np.arange(30))
+    first, second = Fitted(rows).halves(np.random.RandomState(1))
+    assert (first.n, second.n) == (200, 201)
+    for half in (first, second):
+        direct = moments(half.rows)
+        np.testing.assert_allclose(half.moments.mean, direct.mean, rtol=1e-12)
+        np.testing.assert_allclose(half.moments.cov, direct.cov, atol=1e-12)
+
+
+@pytest.mark.parametrize("singular", [(), (0,), (1,), (0, 1)])
+def test_singular_covariances_of_many_features_are_no_special_case(
+    singular: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond SVD_LIMIT the eigenvalues of L' S L take the place of singular values; L is whichever factor there is."""
+    sides = [np.random.RandomState(i).randn(90, 24) * (1 + 0.1 * i) for i in range(2)]
+    for side in singular:
+        sides[side][:, 20:] = sides[side][:, :4]
+    expected = fid(*sides).value
+    monkeypatch.setattr(fitted, "SVD_LIMIT", 8)
+    assert distance(*map(torch.from_numpy, sides)) == pytest.approx(expected, rel=1e-7)
 
 
 def test_the_error_does_not_hang_on_the_order_of_the_images() -> None:

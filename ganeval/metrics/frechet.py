@@ -6,16 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
+from ganeval.numerics.fitted import Fitted, trace_of_root_product
 from ganeval.numerics.inputs import Array, matrix, pair, stream
 from ganeval.numerics.intervals import normal
 from ganeval.numerics.linear import Linear, linearise
-from ganeval.numerics.moments import mean, root, trace_of_root_product
 from ganeval.numerics.pairwise import BLOCK, Centred, across, unit
 from ganeval.types import Estimate, Moments
 
@@ -65,20 +64,18 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
 @true_fp32()
 def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
     """fid and fid_debiased, {name: its options}, from one decomposition."""
-    x, y = _checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2)
+    x, y = map(Fitted, _checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2))
     linear = linearise(x, y)
     value = _not_negative(linear.distance) if linear else distance(x, y)
-    n, m = len(x), y.n if isinstance(y, Moments) else len(y)
     results = {}
     if "fid" in wanted:
         error = math.sqrt(linear.variance()) if linear else None
         details = {"no_interval": "biased upwards at finite n, by more than its standard error; see fid_debiased"}
         if error is None:
-            few = min(n, m or n) <= x.shape[1]
-            details["no_std_error"] = (
-                f"{min(n, m or n)} images are not more than the {x.shape[1]} features" if few else SINGULAR
-            )
-        results["fid"] = Estimate(value, error, None, n, m, details)
+            fewest = min(side.n for side in (x, y) if side.n)
+            few = f"{fewest} images are not more than the {x.dim} features"
+            details["no_std_error"] = few if fewest <= x.dim else SINGULAR
+        results["fid"] = Estimate(value, error, None, x.n, y.n, details)
     if "fid_debiased" in wanted:
         results["fid_debiased"] = debiased(x, y, value, linear, **wanted["fid_debiased"])
     return {name: results[name] for name in wanted}
@@ -95,12 +92,12 @@ def _checked(fake: Array, real: Array | Moments, at_least: int) -> tuple[Tensor,
 
 
 @true_fp32()
-def distance(x: Tensor | Moments, y: Tensor | Moments) -> float:
+def distance(x: Tensor | Moments | Fitted, y: Tensor | Moments | Fitted) -> float:
     """The Fréchet distance of eq. 6 alone; either set may have fewer images than features."""
-    a, b = root(x), root(y)
-    mean_x, mean_y = (side.mean if isinstance(side, Moments) else mean(side) for side in (x, y))
-    squares = (mean_x - mean_y).square().sum() + a.square().sum() + b.square().sum()
-    return _not_negative(float(squares) - 2 * trace_of_root_product(a, b))
+    a, b = (side if isinstance(side, Fitted) else Fitted(side) for side in (x, y))
+    (mean_a, variance_a), (mean_b, variance_b) = a.centre_and_variance(), b.centre_and_variance()
+    shift = float((mean_a - mean_b).square().sum())
+    return _not_negative(shift + variance_a + variance_b - 2 * trace_of_root_product(a, b))
 
 
 def _not_negative(value: float) -> float:
@@ -108,58 +105,48 @@ def _not_negative(value: float) -> float:
     return 0.0 if value < 0 else value
 
 
-def debiased(x: Tensor, y: Tensor | Moments, whole: float, linear: Linear | None, *, seed: int) -> Estimate:
+def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None, *, seed: int) -> Estimate:
     """`fid_debiased` of sets whose distance is `whole`, and whose first order is known or can't be had."""
+    enough = max(SMALLEST, ROWS_PER_DIMENSION * x.dim)
+    fewest = min(len(side.rows) for side in (x, y) if side.rows is not None)
     random = stream(seed)
-    halves: list[tuple[Tensor, Tensor | Moments]] = []
-    for _ in range(HALVINGS):
-        halves += zip(_halves(x, random), _halves(y, random), strict=True)
-    enough = max(SMALLEST, ROWS_PER_DIMENSION * x.shape[1])
-    fewest = min(len(x), len(y) if isinstance(y, Tensor) else len(x))
-    half = linearise(*halves[0]) if linear and fewest >= enough else None
-    first = half.distance if half else distance(*halves[0])
-    others = [distance(*pair) for pair in halves[1:]]
-    value = 2 * whole - (first + sum(others)) / (2 * HALVINGS) + (2 * linear.higher_bias() if linear else 0)
-    n, m = len(x), y.n if isinstance(y, Moments) else len(y)
+    pairs = (pair for _ in range(HALVINGS) for pair in zip(x.halves(random), y.halves(random), strict=True))
+    first = next(pairs)
+    half = linearise(*first) if linear and fewest >= enough else None
+    distances = [half.distance if half else distance(*first), *(distance(*pair) for pair in pairs)]
+    value = 2 * whole - sum(distances) / (2 * HALVINGS) + (2 * linear.higher_bias() if linear else 0)
+    n, m = x.n, y.n
     details: dict[str, Any] = {"plain": whole, "bias": whole - value}
-    if isinstance(y, Moments):
+    if y.rows is None:
         details["reference"] = "taken as exact: only the samples' part of the bias and of the error is in the number"
         # The bias goes with the number of images, about alike for both sets.
-        if y.n is None:
+        if m is None:
             details["warning"] = (
                 "too high by the bias that the reference's own images add, and the statistics do not say how many they "
                 "are: score against the images, or make the statistics by `ganeval reference`"
             )
-        elif (stays := (whole - value) * n / y.n) > (linear.variance() ** 0.5 if linear else 0) / 2:
+        elif (stays := (whole - value) * fewest / m) > (linear.variance() ** 0.5 if linear else 0) / 2:
             details["warning"] = (
-                f"about {stays:.2g} of it is the bias that the reference's own {y.n:,} images add, which statistics "
+                f"about {stays:.2g} of it is the bias that the reference's own {m:,} images add, which statistics "
                 "do not tell: score against the images"
             )
     if linear is None or half is None:
         details["no_interval"] = (
-            f"{fewest} images for {x.shape[1]} features, where {enough} are needed" if fewest < enough else SINGULAR
+            f"{fewest} images for {x.dim} features, where {enough} are needed" if fewest < enough else SINGULAR
         )
         return Estimate(value, None, None, n, m, details)
     std_error, details["tails"] = _std_error(linear, half, whole - value)
     # The bias of second order, which stays: in proportion to the first, to D / N, and to how much heavier the tails
     # are than a Gaussian's, whose own ratio was found below 1 + D / N at these sizes.
-    per_image = x.shape[1] / fewest
+    per_image = x.dim / fewest
     left = (whole - value) * max(0.0, details["tails"] - 1 - per_image) * per_image
     if left > std_error / 2:
         details["no_interval"] = (
             f"the features' tails are heavy ({details['tails']:.2f} times the bias of a Gaussian) for {fewest} images "
-            f"and {x.shape[1]} features: a bias of about {left:.2g} stays in the value"
+            f"and {x.dim} features: a bias of about {left:.2g} stays in the value"
         )
         return Estimate(value, None, None, n, m, details)
     return Estimate(value, std_error, normal(value, std_error), n, m, details)
-
-
-def _halves(data: Tensor | Moments, random: np.random.RandomState) -> list[Any]:
-    """A random half of the rows and the other half; moments are exact, and twice the same."""
-    if isinstance(data, Moments):
-        return [data, data]
-    order = torch.from_numpy(random.permutation(len(data))).to(data.device)
-    return [data[order[: len(data) // 2]], data[order[len(data) // 2 :]]]
 
 
 def _std_error(whole: Linear, half: Linear, bias: float) -> tuple[float, float]:

@@ -15,7 +15,8 @@ from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
 from ganeval.numerics.inputs import Array, pair, stream
 from ganeval.numerics.mmd import Error, Kernel, Sums, Tally
-from ganeval.numerics.pairwise import Centred, one_pass, squared_distances, unit
+from ganeval.numerics.moments import mean
+from ganeval.numerics.pairwise import BLOCK, Centred, one_pass, squared_distances, unit
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
@@ -280,9 +281,11 @@ def check_sigma(sigma: float, name: str) -> None:
 def squared_bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
     """The squared bandwidth b^2."""
     check_sigma(sigma, "mmd")
+    centre = mean(y)
+    variance = sum(float((block.double() - centre).square().sum()) for block in y.split(BLOCK)) / len(y)
     if rule == "gan-metrics":
         # The mean of ||y_i - y_j||^2 over all pairs, i = j too, is twice the total variance.
-        square = 2 * float(y.double().var(0, correction=0).sum())
+        square = 2 * variance
     elif rule == "median":
         some = torch.cat([x[:1000], y[:1000]])
         distances = squared_distances(some, some)
@@ -291,6 +294,6 @@ def squared_bandwidth(x: Tensor, y: Tensor, rule: str, sigma: float) -> float:
         square = 1.0
     else:
         raise GanevalError(f"bandwidth={rule!r} of mmd; give 'gan-metrics', 'median' or 'fixed'")
-    if square <= ALIKE * float(y.double().square().mean()):
+    if square <= ALIKE * (variance + float(centre.square().sum())) / y.shape[1]:
         raise GanevalError(f"the {rule} bandwidth of mmd is 0: the images are all alike; use bandwidth=fixed")
     return square * sigma * sigma

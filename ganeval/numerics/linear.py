@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.linalg import cholesky_ex, eigh, solve_triangular
 
-from ganeval.numerics.moments import ROWS, congruent, factored
+from ganeval.numerics.fitted import Fitted, congruent
+from ganeval.numerics.moments import ROWS
 from ganeval.types import Moments
 
 ROUNDING = 1e-10
@@ -80,22 +81,22 @@ class Linear:
         return -2 * float(third - (fourth / (2 * r)).sum()) * (1 / self.n - 1 / self.m) ** 2
 
 
-def linearise(x: Tensor, y: Tensor | Moments) -> Linear | None:
+def linearise(x: Fitted, y: Fitted) -> Linear | None:
     """With S = L L' and L' S_r L = V diag(w) V': T = L^-T V w^(1/2) V' L^-1, and T^-1 = L V w^(-1/2) V' L'.
 
-    Features that are one constant in both sets, such as dead units, are left out: they add nothing to any term.
-    None where a covariance is still singular, so that T does not exist.
+    x has rows; the moments of y may be exact. Features that are one constant in both sets, such as dead units, are left
+    out: they add nothing to any term. None where a covariance is still singular, so that T does not exist.
     """
-    if min(len(x), len(y) if isinstance(y, Tensor) else len(x)) <= x.shape[1]:
+    fakes, reals = x.rows, y.rows
+    if fakes is None or any(rows is not None and len(rows) <= rows.shape[1] for rows in (fakes, reals)):
         return None
-    a, lower = factored(x)
-    b = y if isinstance(y, Moments) else factored(y)[0]
+    a, b, lower = x.moments, y.moments, x.lower
     varies = ~(_constant(a) & _constant(b) & ((a.mean - b.mean).abs() <= ROUNDING * a.mean.abs()))
     if not bool(varies.any()):
         return None
     if not bool(varies.all()):
         a, b = _columns(a, varies), _columns(b, varies)
-        x, y = x[:, varies], y if isinstance(y, Moments) else y[:, varies]
+        fakes, reals = fakes[:, varies], None if reals is None else reals[:, varies]
         factor, failed = cholesky_ex(a.cov)
         lower = None if failed else factor
     if lower is None:
@@ -107,9 +108,9 @@ def linearise(x: Tensor, y: Tensor | Moments) -> Linear | None:
     value = float(shift.square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum())
     to_real = solve_triangular(lower.T, v, upper=True) * roots.sqrt()
     to_fake = lower @ v / roots.sqrt()
-    fake = _influence(x, a.mean, shift, to_real)
-    real = None if isinstance(y, Moments) else _influence(y, b.mean, -shift, to_fake)
-    return Linear(value, fake, real, len(x), math.inf if isinstance(y, Moments) else len(y), roots)
+    fake = _influence(fakes, a.mean, shift, to_real)
+    real = None if reals is None else _influence(reals, b.mean, -shift, to_fake)
+    return Linear(value, fake, real, len(fakes), math.inf if reals is None else len(reals), roots)
 
 
 def _constant(data: Moments) -> Tensor:

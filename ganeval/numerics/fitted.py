@@ -1,0 +1,136 @@
+"""The Gaussian that fits a set of features, its halves, and the trace term of the Fréchet distance between two."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.linalg import cholesky_ex, eigh, eigvalsh, svdvals
+
+from ganeval.numerics.moments import COLUMNS, Running, mean, moments, remainder, scatter
+from ganeval.types import Moments
+
+SVD_LIMIT = 1024
+"""Up to this size singular values are affordable; they lose no digits to a Gram matrix's square."""
+THIN = 1e-7
+"""A variance below this share of the largest feature's shows the rounding of float32 products, whose root counts."""
+
+
+class Fitted:
+    """A set of features and the Gaussian that fits it: rows (N, D), or moments alone, which are then taken as exact.
+
+    found: the moments of the rows, where they are known. Else they are computed once, when they are asked for.
+    """
+
+    def __init__(self, data: Tensor | Moments, found: Moments | None = None) -> None:
+        self.data, self.found = data, found
+
+    @property
+    def rows(self) -> Tensor | None:
+        return None if isinstance(self.data, Moments) else self.data
+
+    @property
+    def n(self) -> int | None:
+        return self.data.n if isinstance(self.data, Moments) else len(self.data)
+
+    @property
+    def dim(self) -> int:
+        return len(self.data.mean) if isinstance(self.data, Moments) else self.data.shape[1]
+
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer images than features, so that the rows are a smaller root than the covariance's."""
+        return self.rows is not None and len(self.rows) < self.dim
+
+    @property
+    def moments(self) -> Moments:
+        return self._factored[0]
+
+    @property
+    def lower(self) -> Tensor | None:
+        """Cholesky's factor of the covariance, None where that is singular."""
+        return self._factored[1]
+
+    @cached_property
+    def _factored(self) -> tuple[Moments, Tensor | None]:
+        """The moments and the factor.
+
+        The rounding of float32 products is variance in directions that have none, as images repeated by a collapsed
+        generator leave many: where there are such, products are taken in float64.
+        """
+        data = self.data
+        found = data if isinstance(data, Moments) else self.found or moments(data)
+        factor, failed = cholesky_ex(found.cov)
+        in_float32 = isinstance(data, Tensor) and data.dtype == torch.float32
+        if isinstance(data, Tensor) and in_float32 and (failed or _thin(factor, found.cov)):
+            found = Running.of(data, torch.float64).moments()
+            factor, failed = cholesky_ex(found.cov)
+        return found, None if failed else factor
+
+    @cached_property
+    def root(self) -> Tensor:
+        """A matrix R (K, D) with R'R the covariance, of as few rows as there are: the centred rows where N < D.
+
+        Else Cholesky's, or from the eigenvectors where the covariance is singular.
+        """
+        if isinstance(self.data, Tensor) and self.few:
+            rows = self.data.double()
+            return (rows - rows.mean(0)) / (len(rows) - 1) ** 0.5
+        if self.lower is not None:
+            return self.lower.T
+        values, vectors = eigh(self.moments.cov)
+        # Negative eigenvalues of a covariance are rounding; their true value is zero.
+        return values.clamp(min=0).sqrt()[:, None] * vectors.T
+
+    def centre_and_variance(self) -> tuple[Tensor, float]:
+        """The mean (D,), and the sum of the variances."""
+        if isinstance(self.data, Tensor) and self.few:
+            return mean(self.data), float(self.root.square().sum())
+        return self.moments.mean, float(self.moments.cov.trace())
+
+    def halves(self, random: np.random.RandomState) -> tuple[Fitted, Fitted]:
+        """A random half of the rows and the other half; exact moments twice."""
+        if isinstance(self.data, Moments):
+            return self, self
+        n, order = len(self.data), torch.from_numpy(random.permutation(len(self.data))).to(self.data.device)
+        first, second = self.data[order[: n // 2]], self.data[order[n // 2 :]]
+        if len(first) < first.shape[1]:
+            return Fitted(first), Fitted(second)
+        found = moments(first)
+        return Fitted(first, found), Fitted(second, remainder(self.moments, n, found, len(first)))
+
+
+def _thin(factor: Tensor, cov: Tensor) -> bool:
+    """Whether the variance in some direction is next to nothing, by inverse iteration: what is so small stands out."""
+    vector = torch.from_numpy(np.random.RandomState(0).randn(len(cov), 1)).to(cov.device)
+    for _ in range(2):
+        vector = torch.cholesky_solve(vector / vector.norm(), factor)
+    return bool(1 / vector.norm() <= THIN * cov.diagonal().max())
+
+
+def trace_of_root_product(x: Fitted, y: Fitted) -> float:
+    """tr (S S_r)^(1/2): the sum of the singular values of A B', from roots A (K, D) and B (L, D) of S and S_r.
+
+    Those are the square roots of the eigenvalues of S S_r, which is what scipy's sqrtm is used for elsewhere;
+    no matrix square root is taken here, nothing becomes complex, and singular covariances are no special case.
+    """
+    large = not (x.few or y.few) and x.dim > SVD_LIMIT
+    one, other = (y, x) if large and x.lower is None else (x, y)
+    if large and one.lower is not None:
+        gram = congruent(one.lower, other.moments.cov)
+    else:
+        product = x.root @ y.root.T
+        if min(product.shape) <= SVD_LIMIT:
+            return float(svdvals(product).sum())
+        gram = scatter(product.T if product.shape[0] <= product.shape[1] else product)
+    return float(eigvalsh(gram).clamp(min=0).sqrt().sum())
+
+
+def congruent(lower: Tensor, cov: Tensor) -> Tensor:
+    """The lower triangle of L' S L, for a lower triangular L: a third of the two products' work."""
+    result = torch.zeros_like(cov)
+    for i in range(0, len(cov), COLUMNS):
+        result[i:, i : i + COLUMNS] = lower[i:, i:].T @ (cov[i:, i:] @ lower[i:, i : i + COLUMNS])
+    return result
