@@ -520,6 +520,7 @@ def test_verdicts_and_features_say_what_they_take() -> None:
 
 
 X, Y = torch.randn(2, 60, 8, generator=torch.Generator().manual_seed(0))
+SET = ganeval.Features(torch.cat([X, Y]), None, "mine")
 
 
 @pytest.mark.parametrize(
@@ -532,6 +533,9 @@ X, Y = torch.randn(2, 60, 8, generator=torch.Generator().manual_seed(0))
         (lambda: metrics.fid(X.to_sparse(), Y), "fake must be one dense matrix"),
         (lambda: metrics.fid(X.numpy().astype(complex), Y), "real numbers, got torch.complex128"),
         (lambda: metrics.mmd(X, Y, sigma=-1), "sigma=-1 of mmd"),
+        (lambda: ganeval.collapse_test(SET, SET, seed=-1), "seed=-1; give a whole number"),
+        (lambda: ganeval.collapse_test(SET, None, seed=0.5), "seed=0.5; give a whole number"),  # type: ignore[arg-type]
+        (lambda: ganeval.memorisation_test(SET, SET, SET, seed=-1), "seed=-1; give a whole number"),
     ],
 )
 def test_what_metrics_do_not_take(call: Callable[[], object], said: str) -> None:

@@ -243,9 +243,10 @@ def _images(
         # Images of another size are another training set, and another reference.
         sha256, arguments = key_of(sha256, image_size), f"{arguments} --image-size {image_size}"
         opened, held_out = (replace(one, reader=Squares(one.reader, image_size)) for one in (opened, held_out))
-    return Images(
-        name, pixels_of(opened), opened.labels, opened.class_names, sha256, held_out, stacked, arguments=arguments
-    )  # fmt: skip
+    pixels = pixels_of(opened)
+    if len(pixels[0]) == 1 and not all(_grey(held_out[i].pixels) for i in range(len(held_out))):
+        pixels = pixels.expand(-1, 3, -1, -1)
+    return Images(name, pixels, opened.labels, opened.class_names, sha256, held_out, stacked, arguments=arguments)
 
 
 @dataclass(frozen=True)
@@ -281,8 +282,12 @@ def pixels_of(opened: ImageSet) -> Tensor:
             f"{opened.source} holds images of {len(sizes)} sizes; --image-size 32 crops and resizes them alike"
         )
     pixels = torch.stack(images)
-    grey = bool((pixels == pixels[:, :1]).all())
-    return pixels[:, :1].contiguous() if grey else pixels
+    return pixels[:, :1].contiguous() if _grey(pixels) else pixels
+
+
+def _grey(pixels: Tensor) -> bool:
+    """Whether all channels (..., 3, H, W) are one."""
+    return bool((pixels == pixels[..., :1, :, :]).all())
 
 
 def _resized(image: Tensor, side: int) -> Tensor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from ganeval.collapse import words
 from ganeval.collapse.classes import Classes, Labels, assign
 from ganeval.collapse.fidelity import Confidence, Fidelity, judge
@@ -25,7 +23,7 @@ from ganeval.collapse.similarity import (
 )
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.numerics.inputs import matrix, pair, shuffled
+from ganeval.numerics.inputs import generator, matrix, pair, shuffled
 from ganeval.types import Features, check_features
 
 __all__ = ["CollapseReport", "Fidelity", "Mode", "ModeCount", "Similarity", "Support", "collapse_test", "count_modes"]
@@ -85,7 +83,7 @@ def collapse_test(
         return _without_reference(fake, alpha, seed)
     x, y = (rows.cpu() for rows in pair(fake.pooled, real.pooled))
     _check(fake, real)
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     fake_rows, real_rows = shuffled(x, random), shuffled(y, random)
     held, test = real_rows[: len(y) // 2], real_rows[len(y) // 2 :]
     some_fake, some_held, some_test = (rows[:COMPARED] for rows in (fake_rows, held, test))
@@ -174,7 +172,7 @@ def _verdict(
 
 def _without_reference(fake: Features, alpha: float, seed: int) -> CollapseReport:
     x = matrix(fake.pooled, "fake", at_least=MIN_FAKE).cpu()
-    rows = shuffled(x, np.random.default_rng(seed))
+    rows = shuffled(x, generator(seed))
     some = x[rows[:COMPARED]]
     support, nearest = find_twins(some, None, SHOWN)
     suspected = support.with_twin >= TWINS_SUSPECTED

@@ -11,7 +11,7 @@ from ganeval.memorisation import words
 from ganeval.memorisation.closest import REACH, Nearest, closeness, closest_test, count_copies, either, one_each
 from ganeval.memorisation.report import Copies, MemorisationReport, Pair, Verdict
 from ganeval.metrics.copying import authentic, ct
-from ganeval.numerics.inputs import pair, shuffled
+from ganeval.numerics.inputs import generator, pair, shuffled
 from ganeval.numerics.nearest import nearest
 from ganeval.types import Estimate, Features, check_features
 
@@ -58,7 +58,7 @@ def memorisation_test(
     flips = None if mirrored is None else pair(fake.pooled, mirrored.pooled, names=("fake", "mirrored"))[1]
     (own, (near_fake, rows_fake)), (_, (near_real, rows_real)) = (_neighbours(rows, t, flips) for rows in (x, y))
     a, b = (closeness(d.cpu().numpy()) for d in (near_fake, near_real))
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     some_fake, some_real = (
         one_each(train_rows[:, 0].cpu().numpy() % len(t), shuffled(rows, random))
         for train_rows, rows in ((rows_fake, x), (rows_real, y))

@@ -202,6 +202,19 @@ def test_class_folders_give_labels_and_grey_is_one_channel(tmp_path: Path) -> No
     assert (data.shape, data.classes, data.class_names) == ((1, 28, 28), 2, ("cat", "dog"))
 
 
+def test_one_held_out_image_in_colour_gives_all_three_channels(tmp_path: Path) -> None:
+    folder = images(tmp_path / "set", [(8, 8)] * 40, grey=True)
+    for seed in range(100):
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "colour.png")
+        data = datasets.load(str(folder))
+        assert isinstance(data, Images)
+        assert data.shape == (3, 8, 8)
+        if any((image.pixels != image.pixels[:1]).any() for image in data.held_out):
+            return
+    pytest.fail("the coloured image was never held out")
+
+
 def test_images_of_several_sizes_are_refused_and_can_be_resized(tmp_path: Path) -> None:
     folder = images(tmp_path / "mixed", [(20, 30), (40, 16)] * 10)
     with pytest.raises(GanevalError, match=r"2 sizes; --image-size"):

@@ -168,9 +168,12 @@ def growth(record: dict[str, Any], name: str) -> Iterator[str]:
     yield machine(record, record["load"])
     options = [f"--n {n}" for n in sizes] + [f"--dim {record['dim']}"]
     options += [f"--kind {kind}" for kind in record["kinds"]] if len(record["kinds"]) < len(KINDS) else []
+    repeats = record.get("repeats", 1)
+    options += [f"--repeats {repeats}"] if repeats > 1 else []
     yield f"`python -m tests.benchmarks.growth {' '.join(options)} -o tests/benchmarks/records/{name}.json`\n"
+    medians = f" Medians of {repeats} runs, taken in turn." if repeats > 1 else ""
     yield "CPU seconds for all the named metrics together, which share their passes over the features; then for some " \
-          "of them alone, and for peers. An empty cell would have cost more than " \
+          f"of them alone, and for peers.{medians} An empty cell would have cost more than " \
           f"{record['limit']:.0f} CPU seconds, or the time did not suffice: not measured.\n"  # fmt: skip
     yield f"| metrics | {' | '.join(f'n = {n:,}' for n in sizes)} | exponent |"
     yield f"|---|{'---:|' * (len(sizes) + 1)}"
