@@ -27,6 +27,8 @@ from ganeval.images.arrays import mapped_member
 from ganeval.numerics.moments import Running
 from ganeval.types import Features, Moments
 
+SFID = "spatial-inception"
+"""The extractor whose statistics guided-diffusion's files hold too, as mu_s and sigma_s."""
 FACTS = ("n", "fingerprint", "extractor")
 """What ganeval's files hold beside mu and sigma."""
 FEATURES = "features"
@@ -138,9 +140,10 @@ def _sum(a: Running | None, b: Running | None) -> Running | None:
     return a + b if a and b else a or b
 
 
-def load_statistics(path: str | Path) -> Moments:
+def load_statistics(path: str | Path, extractor: object = None) -> Moments:
     """The statistics in an .npz file; n and fingerprint are None where pytorch-fid wrote it.
 
+    extractor: the one that is asked for; of spatial-inception a file may hold statistics beside Inception's.
     Raises GanevalError for arrays that are not a mean (D,) and a finite symmetric covariance (D, D) without negative
     variances, and for facts or features that are none.
     """
@@ -150,7 +153,9 @@ def load_statistics(path: str | Path) -> Moments:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             check_names(file.zip.namelist(), path)
-            mean, cov = file["mu"], file["sigma"]
+            spatial = isinstance(extractor, str) and extractor.lower() == SFID and "mu_s" in file
+            names = ("mu_s", "sigma_s") if spatial else ("mu", "sigma")
+            mean, cov = (file[name] for name in names)
             facts = {name: file[name].item() for name in FACTS if name in file}
     except GanevalError:
         raise

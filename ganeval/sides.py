@@ -80,7 +80,7 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
             source = source[torch.tensor(_drawn(len(source), GIVEN, settings.n, settings.seed))]
         return Side(SetInfo(GIVEN, len(source), None), source)
     if may_be_statistics and is_statistics(source):
-        moments = load_statistics(source)
+        moments = load_statistics(source, settings.extractor)
         sha256 = digest_of(source, check_sums, cache=settings.cache, paranoid=settings.paranoid)
         if moments.features and settings.n is not None:
             rows = torch.tensor(_drawn(len(moments.features), str(source), settings.n, settings.seed))

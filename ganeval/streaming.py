@@ -88,7 +88,7 @@ class Stream:
         self.device = pick_device(device)
         net = None if extractor is None else as_extractor(extractor, weights=weights)
         self.extractor = None if net is None else net.to(self.device)
-        self.reference = None if reference is None else _moments_of(reference)
+        self.reference = None if reference is None else _moments_of(reference, extractor)
         self._sides = {False: Seen(), True: Seen()}
         self._waiting: dict[bool, list[tuple[Tensor, Tensor | None]]] = {False: [], True: []}
         self.fingerprint = None if net is None else full_fingerprint(net, "fp32")
@@ -234,9 +234,9 @@ def _running(state: Mapping[str, Any], name: str) -> Running | None:
     return Running(int(n), found["mean"], found["scatter"])
 
 
-def _moments_of(reference: str | Path | Features | Moments) -> Moments:
+def _moments_of(reference: str | Path | Features | Moments, extractor: object) -> Moments:
     if isinstance(reference, str | Path):
-        return load_statistics(reference)
+        return load_statistics(reference, extractor)
     if isinstance(reference, Features):
         return replace(moments(reference.pooled.cpu()), fingerprint=reference.fingerprint)
     if not isinstance(reference, Moments):

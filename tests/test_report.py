@@ -54,7 +54,7 @@ def test_a_number_has_the_digits_it_deserves(value: float, error: float | None, 
 @pytest.mark.parametrize(
     ("extractor", "verified", "title"),
     [("inception", True, "FID"), ("inception-clean", True, "FID"), ("inception", False, "FD"),
-     ("classifier:mnist", True, "FD")],
+     ("spatial-inception", True, "FD"), ("classifier:mnist", True, "FD")],
 )  # fmt: skip
 def test_people_read_fid_only_for_verified_inception(extractor: str, verified: bool, title: str) -> None:
     shown = report(extractor=extractor, verified=verified)

@@ -14,7 +14,7 @@ import torch
 
 import ganeval
 from ganeval.errors import GanevalError
-from ganeval.images import open_images
+from ganeval.images import batches, open_images
 from ganeval.metrics import fid, inception_score, mode_score
 from ganeval.numerics.moments import Running, moments
 from ganeval.reference import save_statistics
@@ -259,3 +259,17 @@ def test_ranks_come_to_what_one_process_comes_to(world: int, tmp_path: Path) -> 
     values = [float(process.communicate(timeout=120)[0]) for process in ranks]
     assert len(set(values)) == 1, "every rank has the same number"
     assert values[0] == pytest.approx(TRUE, rel=1e-12)
+
+
+def test_images_of_zeros_and_ones_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """What a cast makes of floats in [0, 1]."""
+    batches._say_dark.cache_clear()
+    stream = ganeval.Stream("pixels:2")
+    bright = torch.full((4, 3, 8, 8), 2, dtype=torch.uint8)
+    stream.update(bright, real=True)
+    assert not caplog.records
+    for _ in range(2):
+        stream.update(bright // 2, real=False)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a batch of images holds 0 and 1 alone; of floats x in [0, 1] the images are (x * 255).round()"
+    ]

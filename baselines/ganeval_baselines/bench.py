@@ -33,12 +33,13 @@ CARD = ("gan", "nsgan", "lsgan", "wgan", "wgan_gp", "dcgan", "cgan", "infogan")
 
 @dataclass(frozen=True)
 class Suite:
-    """What `ganeval bench NAME` runs. models: None for all that the data allow. examples: the budget of each run."""
+    """What `ganeval bench NAME` runs: models of one kind, None for all that the data allow, and the budget of each."""
 
     data: str
     examples: int
     models: tuple[str, ...] | None = None
     seeds: int = 5
+    kind: str = "gan"
 
 
 SUITES = {
@@ -46,7 +47,7 @@ SUITES = {
     "grid25": Suite("grid25", 25_000 * 128),
     "digits": Suite("digits", 8_000 * 64),
     "mnist": Suite("mnist", 300_000, CARD, seeds=3),
-    "classifiers": Suite("mnist", 960_000, ("lenet", "cnn", "capsnet_small"), seeds=3),
+    "classifiers": Suite("mnist", 960_000, ("lenet", "cnn", "capsnet_small"), seeds=3, kind="classifier"),
 }
 
 
@@ -82,6 +83,12 @@ def suite_of(name: str) -> Suite:
     if key in datasets.NAMES or Path(name).expanduser().exists():
         return Suite(name, EXAMPLES)
     raise unknown("suite or data set", name, {*SUITES, *datasets.NAMES})
+
+
+def budget_of(model: str, data: str) -> int:
+    """The examples of one run of the model: those of the suite of its kind on these data, where there is one."""
+    kind, key = get_baseline(model).kind, data.lower().replace("-", "_")
+    return next((s.examples for s in SUITES.values() if (s.kind, s.data) == (kind, key)), suite_of(data).examples)
 
 
 def applicable(data: Mixture | Images) -> list[str]:

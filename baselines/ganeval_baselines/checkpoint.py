@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import logging
 import struct
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from ganeval_baselines.base import Model
 from ganeval_baselines.plan import Run
 
 NAME = "checkpoint.pt"
+log = logging.getLogger("ganeval.baselines")
 
 
 @dataclass
@@ -44,7 +46,7 @@ class State:
 def save(state: State, run: Run, path: Path) -> None:
     """Writes a checkpoint. Raises GanevalError where it can't be written; the one before stays whole."""
     content = {
-        "config": run.config(), "code": code_of(state.model),
+        "config": run.config(), "code": code_of(state.model), "rounding": rounding(state),
         "step": state.step, "waited": state.waited, "turns": state.turns,
         "seconds": state.seconds, "diverged": state.diverged, "model": state.model.state_dict(),
         "average": state.average.state_dict() if state.average else None,
@@ -76,6 +78,12 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     raise GanevalError(f"{path} is no whole checkpoint ({damage}); delete it to begin anew")
 
 
+def rounding(state: State) -> str:
+    """Where a run is computed, as far as it moves the last digits, and so the weights in which the run ends."""
+    kind = next(state.model.parameters()).device.type
+    return f"{kind} with {torch.get_num_threads()} thread(s)" if kind == "cpu" else kind
+
+
 def code_of(model: Model) -> str | None:
     """The sha256 of the file that defines a model; None where there is no file."""
     try:
@@ -84,9 +92,9 @@ def code_of(model: Model) -> str | None:
         return None
 
 
-def restore(state: State, run: Run, path: Path, device: torch.device, *, same_code: bool = False) -> None:
+def restore(state: State, run: Run, path: Path, device: torch.device, *, goes_on: bool = False) -> None:
     """Takes up a checkpoint. Raises GanevalError for one that is damaged, of another configuration or network, or,
-    with same_code, of a model whose file has changed since."""
+    where training goes on from it, of a model whose file has changed since."""
     content = read(path, device)
     if "config" not in content:
         raise GanevalError(f"{path} is no checkpoint of `ganeval train`; delete it to begin anew")
@@ -99,7 +107,7 @@ def restore(state: State, run: Run, path: Path, device: torch.device, *, same_co
             "choose another --out, or delete it"
         )
     # Checkpoints had no code at first.
-    if same_code and content.get("code", code_of(state.model)) != code_of(state.model):
+    if goes_on and content.get("code", code_of(state.model)) != code_of(state.model):
         raise GanevalError(
             f"{path} is of {run.model} as it was before its file {inspect.getfile(type(state.model))} changed; "
             "delete it to train anew, or choose another --out"
@@ -116,3 +124,7 @@ def restore(state: State, run: Run, path: Path, device: torch.device, *, same_co
         optimiser.load_state_dict(content["optimisers"][player])
     state.step, state.waited, state.turns = content["step"], content["waited"], content["turns"]
     state.seconds, state.diverged = content["seconds"], content["diverged"]
+    here = rounding(state)
+    if goes_on and state.step < run.steps and (there := content.get("rounding", here)) != here:
+        log.warning("%s is of a run on %s that goes on on %s: it will not end in the weights of an uninterrupted one",
+                    path, there, here)  # fmt: skip

@@ -67,7 +67,7 @@ def train(
     torch.set_num_threads(threads)
     given = dict(_setting(text) for text in changes)
     loaded = datasets.load(data, data_root=data_root, image_size=image_size, download=download)
-    run = plan(model, loaded, seed, suites.suite_of(data).examples if budget is None else budget, given)
+    run = plan(model, loaded, seed, suites.budget_of(model, data) if budget is None else budget, given)
     folder = out or Path("runs") / suites.name_of(run)
     where = str(pick_device(device))
     judge = judge_of(run.model, loaded, extractor, where)

@@ -86,7 +86,7 @@ def train(
         state = build(run, where)
         log = Log(folder / "log.jsonl", also)
         if (folder / checkpoint.NAME).exists():
-            checkpoint.restore(state, run, folder / checkpoint.NAME, where, same_code=True)
+            checkpoint.restore(state, run, folder / checkpoint.NAME, where, goes_on=True)
         else:
             write_result(folder / "config.json", json.dumps(run.config(), indent=1).encode() + b"\n")
         log.rewind(state.step)

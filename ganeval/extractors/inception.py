@@ -1,4 +1,4 @@
-"""Inception for FID: the network of the original TensorFlow graph, in three published pre-processings.
+"""Inception for FID: the network of the original TensorFlow graph, in three published pre-processings; and for sFID.
 
 | name              | resize to 299                                   | scale           | same as                 |
 |-------------------|-------------------------------------------------|-----------------|-------------------------|
@@ -7,13 +7,13 @@
 | inception-clean   | bicubic, antialiased, clipped to 0..255         | (x - 128) / 128 | clean-fid               |
 
 The features are the 2048 of the last pool; the logits are the 1008 without bias that the Inception Score uses.
-Both come from one pass.
+Both come from one pass. spatial-inception has features of a middle layer, resized as for `inception`, and no logits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -32,6 +32,10 @@ TRUNK = (
     "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e",
     "Mixed_7a", "Mixed_7b", "Mixed_7c",
 )  # fmt: skip
+SPATIAL = (*TRUNK[: TRUNK.index("Mixed_6d")], "Mixed_6d.branch1x1")
+"""The layers up to what the TensorFlow graph calls mixed_6/conv: its blocks are mixed to mixed_10, from Mixed_5b on."""
+CHANNELS = 7
+"""Of those 192, at 17 x 17 places: 2023 features, about as many as FID has."""
 
 
 def network() -> Inception3:
@@ -102,21 +106,38 @@ class Inception(nn.Module):
         self.verified = verified
         self.fingerprint = f"inception-2015-12-05/{weights_sha256[:8]}/{resize}/v1"
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        # On a CPU larger batches are no faster, and their activations take 20 MB an image.
-        parts = inputs.split(CPU_BATCH) if inputs.device.type == "cpu" else (inputs,)
-        pooled = torch.cat([self._pooled(part) for part in parts])
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        # The mean is not in the precision of autocast: rounding that costs more digits than it saves time.
+        pooled = self._through(TRUNK, inputs, lambda x: x.float().mean((2, 3)))
         with torch.autocast(inputs.device.type, enabled=False):
             return pooled, pooled @ self.net.fc.weight.T
 
-    def _pooled(self, inputs: Tensor) -> Tensor:
-        """In the precision of autocast, but for the mean: rounding that costs more digits than it saves time."""
+    def _through(self, layers: Sequence[str], inputs: Tensor, features: Callable[[Tensor], Tensor]) -> Tensor:
+        """The features of what the last of the layers gives, which run in the precision of autocast."""
         kind = inputs.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else inputs.dtype
-        x = inputs.to(dtype, memory_format=torch.channels_last)
-        for name in TRUNK:
-            x = self.net.get_submodule(name)(x)
-        return x.float().mean((2, 3))
+        rows = []
+        # On a CPU larger batches are no faster, and their activations take 20 MB an image.
+        for part in inputs.split(CPU_BATCH) if kind == "cpu" else (inputs,):
+            x = part.to(dtype, memory_format=torch.channels_last)
+            for name in layers:
+                x = self.net.get_submodule(name)(x)
+            rows.append(features(x))
+        return torch.cat(rows)
+
+
+class SpatialInception(Inception):
+    """Maps float32 (B, 3, 299, 299) in [-1, 1] to the 2023 features of sFID (Nash et al., 2021, arXiv:2103.03841).
+
+    As in guided-diffusion's evaluator: the first 7 channels of mixed_6/conv, place by place.
+    """
+
+    def __init__(self, weights_sha256: str, *, verified: bool) -> None:
+        super().__init__("tf1", weights_sha256, verified=verified)
+        self.name, self.fingerprint = "spatial-inception", f"spatial-{self.fingerprint}"
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self._through(SPATIAL, inputs, lambda x: x[:, :CHANNELS].float().permute(0, 2, 3, 1).flatten(1)), None
 
 
 def load(variant: str | None, weights: Path | None) -> Inception:
@@ -126,8 +147,9 @@ def load(variant: str | None, weights: Path | None) -> Inception:
     """
     published = KNOWN["inception"]
     path, digest = choose(published, weights)
-    state = load_checkpoint(path)
-    extractor = Inception(variant or "tf1", digest, verified=published.matches(digest))
+    state, verified = load_checkpoint(path), published.matches(digest)
+    made = SpatialInception if variant == "spatial" else partial(Inception, variant or "tf1")
+    extractor = made(digest, verified=verified)
     into(extractor.net, state, path)
     fold(extractor.net.eval())
     return extractor.eval()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
+
+log = logging.getLogger(__name__)
 
 
 def batch_of(images: Any) -> Tensor:
@@ -32,7 +36,10 @@ def batch_of(images: Any) -> Tensor:
 
 
 def pixels_of(images: Any) -> Tensor:
-    """uint8 (B, 3, H, W) of a batch, grey ones repeated to RGB. Raises GanevalError for anything else."""
+    """uint8 (B, 3, H, W) of a batch, grey ones repeated to RGB, with a word in the log where nearly all is black.
+
+    Raises GanevalError for anything else.
+    """
     pixels = batch_of(images)
     if pixels.ndim == 4 and pixels.dtype == torch.uint8 and pixels.shape[1] not in (1, 3) and pixels.shape[3] in (1, 3):
         raise GanevalError(f"a batch must be (B, 3, H, W), got {tuple(pixels.shape)}; "
@@ -42,7 +49,15 @@ def pixels_of(images: Any) -> Tensor:
             f"a batch must be uint8 images (B, 3, H, W) from 0 to 255, got {pixels.dtype} {tuple(pixels.shape)}; "
             f"{_mend(pixels)}"
         )
+    if len(pixels) and not bool((pixels > 1).any()):
+        _say_dark()
     return pixels.expand(-1, 3, -1, -1)
+
+
+@cache
+def _say_dark() -> None:
+    """Once in a process, for batches are many."""
+    log.warning("a batch of images holds 0 and 1 alone; of floats x in [0, 1] the images are (x * 255).round()")
 
 
 def _mend(batch: Tensor) -> str:

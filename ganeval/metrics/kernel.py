@@ -103,7 +103,7 @@ def kid_reading(
         interval = _interval(error, value, spread, min(n, m), details)
         return Estimate(value, error.std_error(spread) or None, interval, n, m, details)
 
-    members = (torch.from_numpy(which).to(x.norms.device) for which in (in_x, in_y))
+    members = (torch.from_numpy(which.T.copy()).to(x.norms.device) for which in (in_x, in_y))
     return Reading((Tally(x, y, kernel, *members),), estimate)
 
 

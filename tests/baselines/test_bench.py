@@ -15,7 +15,7 @@ from ganeval_baselines import bench as suites
 from ganeval_baselines import evaluate
 from ganeval_baselines import train as harness
 from ganeval_baselines.base import GAN
-from ganeval_baselines.bench import Places, Suite, bench, name_of, suite_of
+from ganeval_baselines.bench import SUITES, Places, Suite, bench, budget_of, name_of, suite_of
 from ganeval_baselines.gans.lsgan import LSGAN
 from ganeval_baselines.plan import plan
 from ganeval_baselines.sanity import TITLES
@@ -273,3 +273,12 @@ def test_a_cluster_of_two_workers_comes_to_what_one_process_comes_to(
     cluster = Places(tmp_path / "cluster", tmp_path / "clusters")
     assert set(trained(bench(SUITE, cluster, jobs=2, backend=backend))) == RUNS
     assert hashes(cluster) == hashes(places)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "suite"),
+    [("dcgan", "mnist", "mnist"), ("lenet", "MNIST", "classifiers"), ("alexnet_small", "mnist", "classifiers"),
+     ("lenet", "digits", "digits"), ("nsgan", "ring8", "ring8")],
+)  # fmt: skip
+def test_a_run_has_the_budget_of_its_suite(model: str, data: str, suite: str) -> None:
+    assert budget_of(model, data) == SUITES[suite].examples

@@ -388,6 +388,26 @@ def long_run() -> Run:
     return run_of("nsgan", steps=300, decay="linear", ema=0.99)
 
 
+def test_a_run_that_goes_on_with_other_threads_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = run_of("nsgan", steps=4)
+    monkeypatch.setattr(harness, "CHECKPOINT_SECONDS", -1.0)
+
+    def stop(state: State) -> dict[str, float]:
+        raise StopError
+
+    with pytest.raises(StopError):
+        train(run, folder, look=stop, look_every=2)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    train(run, folder)
+    train(run, folder)  # at its end nothing more is rounded
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert f"a run on cpu with {threads} thread(s) that goes on on cpu with {threads + 1} thread(s)" in said[0]
+
+
 def test_a_killed_run_ends_in_the_same_weights(folder: Path) -> None:
     folder.mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

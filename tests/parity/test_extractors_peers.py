@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,47 @@ def test_inception_is_torch_fidelitys(inception_file: Path, batches: Images) -> 
     mine = ours("inception", inception_file, batches)
     assert_close(mine[0], torch.cat(pooled), 1e-4)
     assert_close(mine[1], torch.cat(logits), 1e-4)
+
+
+def test_spatial_inception_is_torch_fidelitys_middle_layer(inception_file: Path, batches: Images) -> None:
+    """sFID's features: the 1 x 1 branch, which comes first, of the block that TensorFlow's graph calls mixed_6."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    peer = FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(inception_file)
+    )  # fmt: skip
+    seen: list[Tensor] = []
+    peer.Mixed_6d.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    with torch.no_grad():
+        for batch in batches:
+            peer(batch)
+    places = torch.cat(seen)[:, :7].permute(0, 2, 3, 1)
+    assert places.shape[1:] == (17, 17, 7)
+    extractor = load_extractor("spatial-inception", weights=inception_file)
+    with torch.no_grad():
+        pooled, logits = zip(*(extractor(extractor.resize(batch)) for batch in batches), strict=True)
+    assert_close(torch.cat(pooled), places.flatten(1), 1e-4)
+    assert set(logits) == {None}
+
+
+def test_statistics_for_sfid_are_taken_from_guided_diffusions_files(
+    inception_file: Path, cifar: Tensor, tmp_path: Path
+) -> None:
+    def features(name: str, images: Tensor) -> Tensor:
+        return ganeval.extract(images, name, weights=inception_file, cache=False).pooled
+
+    real = {suffix: features(name, cifar[HALF:]).double() for suffix, name in
+            (("", "inception"), ("_s", "spatial-inception"))}  # fmt: skip
+    file = tmp_path / "VIRTUAL.npz"
+    arrays = {f"{what}{suffix}": of(rows.numpy()) for suffix, rows in real.items()
+              for what, of in (("mu", partial(np.mean, axis=0)), ("sigma", partial(np.cov, rowvar=False)))}  # fmt: skip
+    np.savez(file, arr_0=np.zeros((2, 8, 8, 3), np.uint8), **arrays)
+    for suffix, name in (("", "inception"), ("_s", "spatial-inception")):
+        report = ganeval.score(
+            cifar[:HALF], file, extractor=name, metrics=["fid"], weights=inception_file, cache=False
+        )  # fmt: skip
+        expected = ganeval.metrics.fid(features(name, cifar[:HALF]), real[suffix])
+        assert report["fid"].value == pytest.approx(expected.value, rel=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ CHUNK = 1000
 
 @dataclass(frozen=True)
 class SSGANRecipe(GANRecipe):
-    """labelled: images whose label is used, as many of each class."""
+    """labelled: images whose label is used, as many of each class, which may be a few less."""
 
     labelled: int = 100
 
