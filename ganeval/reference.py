@@ -153,7 +153,8 @@ def load_statistics(path: str | Path, extractor: object = None) -> Moments:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             check_names(file.zip.namelist(), path)
-            spatial = isinstance(extractor, str) and extractor.lower() == SFID and "mu_s" in file
+            name = extractor if isinstance(extractor, str) else getattr(extractor, "name", None)
+            spatial = str(name).lower() == SFID and "mu_s" in file
             names = ("mu_s", "sigma_s") if spatial else ("mu", "sigma")
             mean, cov = (file[name] for name in names)
             facts = {name: file[name].item() for name in FACTS if name in file}

@@ -21,8 +21,9 @@ from ganeval.features import full_fingerprint
 from ganeval.images.batches import batch_of, pixels_of
 from ganeval.metrics.class_scores import NEVER, ONE_SPLIT, ratio, softmax
 from ganeval.metrics.frechet import distance
+from ganeval.numerics.fitted import Fitted
 from ganeval.numerics.inputs import Array, matrix
-from ganeval.numerics.moments import ROWS, Running, moments
+from ganeval.numerics.moments import ROWS, Running
 from ganeval.reference import load_statistics
 from ganeval.types import Estimate, ExtractorLike, Features, Moments
 
@@ -100,8 +101,11 @@ class Stream:
         """Adds a batch: uint8 images (B, 3 or 1, H, W); or float features (B, D) of a stream without an extractor.
 
         An empty batch adds nothing.
-        Raises GanevalError for another shape or dtype, NaN or infinity, or features of another width.
+        Raises GanevalError for another shape or dtype, NaN or infinity, features of another width, or real images
+        where a reference was given.
         """
+        if real and self.reference:
+            raise GanevalError("this stream has its reference; make one without, to give real images")
         batch = batch_of(images)
         if batch.shape[:1] == (0,):
             return
@@ -238,7 +242,7 @@ def _moments_of(reference: str | Path | Features | Moments, extractor: object) -
     if isinstance(reference, str | Path):
         return load_statistics(reference, extractor)
     if isinstance(reference, Features):
-        return replace(moments(reference.pooled.cpu()), fingerprint=reference.fingerprint)
+        return replace(Fitted(reference.pooled.cpu()).moments, fingerprint=reference.fingerprint)
     if not isinstance(reference, Moments):
         raise GanevalError(f"reference is a {type(reference).__name__}; give a statistics file, as `ganeval reference` "
                            "makes, or the images to update(images, real=True)")  # fmt: skip
@@ -278,7 +282,8 @@ def _mode_score(fake: Running, real: Running) -> Estimate:
 def _std_error(classes: Running, of_classes: Tensor, entropy: float = 1.0) -> float:
     """Of the mean of entropy * h + of_classes . p over the images."""
     weights = torch.cat([of_classes.new_tensor([entropy]), of_classes])
-    return math.sqrt(max(0.0, float(weights @ classes.moments().cov @ weights)) / classes.n)
+    variance = float(weights @ classes.moments().cov @ weights)
+    return math.nan if math.isnan(variance) else math.sqrt(max(0.0, variance) / classes.n)
 
 
 def _log(p: Tensor) -> Tensor:

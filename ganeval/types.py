@@ -106,6 +106,10 @@ class Moments:
     extractor: str | None = None
     features: Features | None = None
 
+    def to(self, device: torch.device) -> Moments:
+        """The same, in float64, on that device."""
+        return replace(self, mean=self.mean.to(device).double(), cov=self.cov.to(device).double())
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -27,7 +27,7 @@ from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.transport import potentials
 from ganeval.metrics import fid, sliced_wasserstein
 from ganeval.numerics.moments import moments
-from ganeval.reference import save_statistics
+from ganeval.reference import save_statistics, write_statistics
 from ganeval.registry import METRICS
 from tests.benchmarks.calibrate_compare import draw
 
@@ -403,6 +403,18 @@ def test_statistics_as_the_reference_serve_the_metrics_of_moments(tmp_path: Path
     whole = ganeval.compare(a, b, real, metrics=["fid"])
     assert report["fid"].a == pytest.approx(fid(a.pooled, real.pooled).value)
     assert report["fid"].value == pytest.approx(whole["fid"].value)
+
+
+def test_statistics_that_keep_features_serve_metrics_of_rows_as_these_do(tmp_path: Path) -> None:
+    """1-NN accuracy of 60 fakes takes 60 of the real images, and says so."""
+    a, b, _ = three()
+    real = features(rows(200, 7).float())
+    write_statistics(tmp_path / "real.npz", [real.pooled], "test/v1", keep=200)
+    asked = ["one_nn_accuracy", "kid"]
+    file, whole = (ganeval.compare(a, b, ref, metrics=asked) for ref in (str(tmp_path / "real.npz"), real))
+    for name in asked:
+        assert file[name] == whole[name]
+    assert any("1-NN accuracy: best at 0.5 only" in warning for warning in file.warnings)
 
 
 def test_features_of_two_extractors_are_refused() -> None:

@@ -270,6 +270,13 @@ def test_singular_covariances_of_many_features_are_no_special_case(
     assert distance(*map(torch.from_numpy, sides)) == pytest.approx(expected, rel=1e-7)
 
 
+def test_one_feature_of_equal_sets_has_no_influences() -> None:
+    x = np.array([1.0] * 32 + [-1.0] * 32 + [0.0])[:, None]
+    estimate = fid_debiased(x, x)
+    assert estimate.value == pytest.approx(0, abs=0.1)
+    assert math.isfinite(estimate.std_error)
+
+
 def test_the_error_does_not_hang_on_the_order_of_the_images() -> None:
     """Of many images some show the variance; at equal steps they would be of one class where classes take turns."""
     random = np.random.RandomState(0)

@@ -17,6 +17,7 @@ from torch import nn
 import ganeval
 from ganeval.errors import GanevalError
 from ganeval.extractors import load_extractor
+from ganeval.images import batches
 from ganeval.metrics import coverage, density, fid, inception_score, kid, one_nn_accuracy, precision, recall
 from tests.test_streaming import TRUE, X, Y, pixels
 
@@ -82,7 +83,8 @@ def test_copies_carry_what_was_seen(name: str, copied: Any) -> None:
     assert numbers(copied(fed(KINDS[name]())).compute()) == pytest.approx(expected(name), rel=1e-9)
 
 
-def test_images_go_through_the_extractor() -> None:
+def test_images_go_through_the_extractor(caplog: pytest.LogCaptureFixture) -> None:
+    batches._say_dark.cache_clear()
     fake, real = pixels("digits:train", 200), pixels("digits:test", 200)
     metric, score = FID("classifier:digits"), InceptionScore("classifier:digits")
     metric.update(fake, real=False)
@@ -92,6 +94,7 @@ def test_images_go_through_the_extractor() -> None:
     assert float(metric.compute()) == pytest.approx(fid(*(f.pooled for f in features)).value, rel=1e-6)
     assert float(score.compute()) == pytest.approx(inception_score(features[0].logits).value, rel=1e-9)
     assert metric.state_dict() == {}, "no weights in a checkpoint"
+    assert not caplog.records
     with pytest.raises(GanevalError, match="no class logits"):
         InceptionScore("pixels:8").update(fake)
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import ganeval
+from ganeval import streaming
 from ganeval.errors import GanevalError
 from ganeval.images import batches, open_images
 from ganeval.metrics import fid, inception_score, mode_score
@@ -273,3 +274,29 @@ def test_images_of_zeros_and_ones_are_told_of_once(caplog: pytest.LogCaptureFixt
     assert [record.getMessage() for record in caplog.records] == [
         "a batch of images holds 0 and 1 alone; of floats x in [0, 1] the images are (x * 255).round()"
     ]
+
+
+def test_real_images_beside_a_reference_are_refused() -> None:
+    stream = ganeval.Stream(None, reference=Features(Y, None, "mine"))
+    with pytest.raises(GanevalError, match="this stream has its reference"):
+        stream.update(Y, real=True)
+
+
+def test_a_reference_of_repeated_images_is_measured_to_the_digit() -> None:
+    random = np.random.RandomState(0)
+    few = torch.from_numpy(random.randn(20, 64)[random.randint(0, 20, 800)]).float()
+    fake = torch.from_numpy(random.randn(800, 64)).float()
+    stream = ganeval.Stream(None, reference=Features(few, None, "mine"))
+    stream.update(fake, real=False)
+    assert stream.compute()["fid"].value == pytest.approx(fid(fake.double(), few.double()).value, rel=1e-7)
+
+
+def test_a_class_that_no_real_image_can_have_leaves_the_mode_score_without_an_error() -> None:
+    fake = torch.tensor([[0.0, -1000.0], [-1000.0, 0.0]]).repeat(20, 1)
+    real = torch.tensor([[0.0, -1000.0]]).repeat(40, 1)
+    whole = mode_score(fake, real)
+    stream = ganeval.Stream(None)
+    for logits, is_real in ((fake, False), (real, True)):
+        stream._set(is_real, streaming.Seen.of(logits, logits))
+    found = stream.compute()["mode_score"]
+    assert (found.value, found.std_error) == (whole.value, whole.std_error) == (0, None)

@@ -125,6 +125,7 @@ def restore(state: State, run: Run, path: Path, device: torch.device, *, goes_on
     state.step, state.waited, state.turns = content["step"], content["waited"], content["turns"]
     state.seconds, state.diverged = content["seconds"], content["diverged"]
     here = rounding(state)
-    if goes_on and state.step < run.steps and (there := content.get("rounding", here)) != here:
+    more = goes_on and state.step < run.steps and not state.diverged
+    if more and (there := content.get("rounding", here)) != here:
         log.warning("%s is of a run on %s that goes on on %s: it will not end in the weights of an uninterrupted one",
                     path, there, here)  # fmt: skip

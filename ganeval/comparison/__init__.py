@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ganeval.advice import of_images, unlike
 from ganeval.comparison import influence as closed
@@ -220,12 +219,20 @@ def _sizes(
     name: str, options: Mapping[str, Any], side: Features, n: int, real: Features | Moments
 ) -> tuple[int, int | None]:
     """How many of a side's images a metric takes, and how many real ones; n: of the smaller side."""
+    real = _read(name, real)
     m = len(real) if isinstance(real, Features) else None
     if _at_any_n(name, options):
         return len(side), m
     if METRICS[name].better == "half" and m is not None:
         return min(n, m), min(n, m)  # best at 0.5 only where there are as many real images as fakes
     return n, m
+
+
+def _read(name: str, real: Features | Moments) -> Features | Moments:
+    """What a metric reads of the reference: where moments are not enough, the rows that a statistics file keeps."""
+    if isinstance(real, Features) or METRICS[name].moments or real.features is None:
+        return real
+    return real.features
 
 
 def _at_any_n(name: str, options: Mapping[str, Any]) -> bool:
@@ -242,10 +249,10 @@ def _taken(
         yield (f"unequal n: {len(a)} in A and {len(b)} in B; {', '.join(unequal)} depend on n and took a random "
                f"{min(len(a), len(b))} of each")  # fmt: skip
     half = [m for m in found if METRICS[m].better == "half"]
-    n = min(len(a), len(b))
-    if half and isinstance(real, Features) and len(real) != n:
+    n, rows = min(len(a), len(b)), _read(half[0], real) if half else real
+    if half and isinstance(rows, Features) and len(rows) != n:
         yield (f"{', '.join(title(METRICS[m]) for m in half)}: best at 0.5 only for as many real images as fakes, so "
-               f"taken of a random {min(n, len(real))} of each")  # fmt: skip
+               f"taken of a random {min(n, len(rows))} of each")  # fmt: skip
 
 
 def _some(features: Features, n: int, seed: int) -> Features:
@@ -266,7 +273,8 @@ def _influences(
     found: dict[str, Influence] = {}
     failed: dict[str, str] = {}
     for (_, n, m), names in batches.items():
-        others = _some(real, m, seed) if isinstance(real, Features) else real
+        rows = _read(names[0], real)
+        others = _some(rows, m, seed) if isinstance(rows, Features) and m is not None else real
         results, reasons = tried(_compute, names, wanted, _some(fake, n, seed), others, device)
         found |= results
         failed |= reasons
@@ -280,9 +288,11 @@ def _compute(
     metric = METRICS[names[0]]
     arguments: list[Any] = [matrix(getattr(fake, metric.on).to(device), "a set")]
     if metric.reference:
-        arguments.append(values(metric, real, device))
-        if isinstance(arguments[1], Tensor):
-            arguments = list(pair(*arguments, names=("a set", "the reference")))
+        others = values(metric, real, device)
+        if isinstance(others, Moments):
+            arguments.append(others.to(arguments[0].device))
+        else:
+            arguments = list(pair(arguments[0], others, names=("a set", "the reference")))
     if metric.name in FAMILIES:
         return FAMILIES[metric.name](*arguments, {name: wanted[name] for name in names})
     if metric.name not in INFLUENCES:

@@ -79,7 +79,7 @@ class _OnFeatures(Metric):
     def _width(self, dim: int | None) -> int:
         """Of the features: asked of the extractor, or given where there is none."""
         if self._extractor is not None:
-            return self._features(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))[0].shape[1]
+            return self._features(torch.full((1, 3, 32, 32), 128, dtype=torch.uint8))[0].shape[1]
         if dim is None:
             raise GanevalError("with extractor=None say how wide the features are: FID(None, dim=2048)")
         return dim

@@ -38,10 +38,9 @@ def vendi(fake: Array, *, order: float = 1.0) -> Estimate:
     if zeros := int((~x.any(1)).sum()):
         raise GanevalError(f"{zeros} image(s) have only zeros as features: no cosine similarity")
     x = torch.cat([unit(block).to(x.dtype) for block in x.split(BLOCK)])
-    if order < 1:
-        # Orders below 1 count the smallest eigenvalues, which float32 products put at 1e-8 where they are 0.
-        x = x.double()
-    gram = x.double() @ x.double().T if len(x) < x.shape[1] else scatter(x)
+    # Orders below 1 count the smallest eigenvalues, which float32 products put at 1e-8 where they are 0.
+    dtype = torch.float64 if order < 1 else None
+    gram = x.double() @ x.double().T if len(x) < x.shape[1] else scatter(x, dtype=dtype)
     # Eigenvalues of a Gram matrix below zero are rounding.
     values = torch.linalg.eigvalsh(gram).clamp(min=0)
     # Their sum is N but for rounding, which orders near 1 would magnify without end.

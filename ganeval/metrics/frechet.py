@@ -31,8 +31,9 @@ SMALLEST = 50
 def fid(fake: Array, real: Array | Moments) -> Estimate:
     """Fréchet Inception Distance (Heusel et al., 2017, arXiv:1706.08500, eq. 6), lower is better, at least 0.
 
-    |m - m_r|^2 + tr(S + S_r - 2 (S S_r)^(1/2)) of features (N, D) and (M, D), with unbiased covariances, in float64;
-    real may be Moments. Biased upwards by about (a / N + b / M): compare only at equal N and M, or use fid_debiased.
+    |m - m_r|^2 + tr(S + S_r - 2 (S S_r)^(1/2)) of features (N, D) and (M, D), with unbiased covariances, summed in
+    float64; real may be Moments. Biased upwards by about (a / N + b / M): compare only at equal N and M, or use
+    fid_debiased.
 
     std_error: delta method, from the influence of each image (see `Linear`); it describes the scatter and not the
     bias, so there is no interval. With Moments the reference is taken as exact. None where N or M is not above D.
@@ -72,9 +73,9 @@ def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str
         error = math.sqrt(linear.variance()) if linear else None
         details = {"no_interval": "biased upwards at finite n, by more than its standard error; see fid_debiased"}
         if error is None:
-            fewest = min(side.n for side in (x, y) if side.n)
-            few = f"{fewest} images are not more than the {x.dim} features"
-            details["no_std_error"] = few if fewest <= x.dim else SINGULAR
+            least = min(side.n for side in (x, y) if side.n)
+            few = f"{least} images are not more than the {x.dim} features"
+            details["no_std_error"] = few if least <= x.dim else SINGULAR
         results["fid"] = Estimate(value, error, None, x.n, y.n, details)
     if "fid_debiased" in wanted:
         results["fid_debiased"] = debiased(x, y, value, linear, **wanted["fid_debiased"])
@@ -88,7 +89,7 @@ def _checked(fake: Array, real: Array | Moments, at_least: int) -> tuple[Tensor,
     if x.shape[1] != len(real.mean):
         raise GanevalError(f"fake has {x.shape[1]} columns and the statistics have {len(real.mean)}; "
                            "both must come from one extractor")  # fmt: skip
-    return x, Moments(real.mean.to(x.device).double(), real.cov.to(x.device).double(), real.n)
+    return x, real.to(x.device)
 
 
 @true_fp32()
@@ -110,10 +111,12 @@ def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None, *, seed:
     enough = max(SMALLEST, ROWS_PER_DIMENSION * x.dim)
     fewest = min(len(side.rows) for side in (x, y) if side.rows is not None)
     random = stream(seed)
-    pairs = (pair for _ in range(HALVINGS) for pair in zip(x.halves(random), y.halves(random), strict=True))
+    pairs = (two for _ in range(HALVINGS) for two in zip(x.halves(random), y.halves(random), strict=True))
     first = next(pairs)
     half = linearise(*first) if linear and fewest >= enough else None
-    distances = [half.distance if half else distance(*first), *(distance(*pair) for pair in pairs)]
+    distances = [half.distance if half else distance(*first)]
+    del first  # what was made for it
+    distances += [distance(*two) for two in pairs]
     value = 2 * whole - sum(distances) / (2 * HALVINGS) + (2 * linear.higher_bias() if linear else 0)
     n, m = x.n, y.n
     details: dict[str, Any] = {"plain": whole, "bias": whole - value}
@@ -125,7 +128,7 @@ def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None, *, seed:
                 "too high by the bias that the reference's own images add, and the statistics do not say how many they "
                 "are: score against the images, or make the statistics by `ganeval reference`"
             )
-        elif (stays := (whole - value) * fewest / m) > (linear.variance() ** 0.5 if linear else 0) / 2:
+        elif (stays := (whole - value) * (n or 0) / m) > (linear.variance() ** 0.5 if linear else 0) / 2:
             details["warning"] = (
                 f"about {stays:.2g} of it is the bias that the reference's own {m:,} images add, which statistics "
                 "do not tell: score against the images"
@@ -162,7 +165,8 @@ def _std_error(whole: Linear, half: Linear, bias: float) -> tuple[float, float]:
     second = rate**2 * gaussian_second * tails**2
     # The half's variance is put to the same n.
     plain, noisier = whole.variance(), half.variance() / 2
-    extrapolated = plain * math.exp(1 - noisier / plain) + (1 + 1 / HALVINGS) * second
+    grown = math.exp(1 - noisier / plain) if plain else 1.0
+    extrapolated = plain * grown + (1 + 1 / HALVINGS) * second
     # Where both sets are one distribution the first order is 0, and all of `plain` is noise of the size of 2 W.
     degenerate = max(plain - (1 - 1 / HALVINGS) * second, (1 + 1 / HALVINGS) * second)
     return math.sqrt(min(extrapolated, degenerate)), tails

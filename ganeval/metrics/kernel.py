@@ -77,11 +77,11 @@ def kid_reading(
     size = min(subset_size, n, m)
     kernel = kid_kernel(x, degree, gamma, coef)
     # Which images are in which subset; drawn in turn, so that a seed gives torch-fidelity's subsets.
-    in_x, in_y = np.zeros((subsets, n), bool), np.zeros((subsets, m), bool)
+    in_x, in_y = np.zeros((n, subsets), bool), np.zeros((m, subsets), bool)
     random = stream(seed)
-    for a, b in zip(in_x, in_y, strict=True):
-        a[random.choice(n, size, replace=False)] = True
-        b[random.choice(m, size, replace=False)] = True
+    for i in range(subsets):
+        in_x[random.choice(n, size, replace=False), i] = True
+        in_y[random.choice(m, size, replace=False), i] = True
 
     def estimate(full: Sums) -> Estimate:
         values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
@@ -103,7 +103,7 @@ def kid_reading(
         interval = _interval(error, value, spread, min(n, m), details)
         return Estimate(value, error.std_error(spread) or None, interval, n, m, details)
 
-    members = (torch.from_numpy(which.T.copy()).to(x.norms.device) for which in (in_x, in_y))
+    members = (torch.from_numpy(which).to(x.norms.device) for which in (in_x, in_y))
     return Reading((Tally(x, y, kernel, *members),), estimate)
 
 

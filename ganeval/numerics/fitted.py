@@ -22,18 +22,22 @@ class Fitted:
     """A set of features and the Gaussian that fits it: rows (N, D), or moments alone, which are then taken as exact.
 
     found: the moments of the rows, where they are known. Else they are computed once, when they are asked for.
+    which: the rows' numbers, where they are some of the data; they are gathered only where they are read.
     """
 
-    def __init__(self, data: Tensor | Moments, found: Moments | None = None) -> None:
-        self.data, self.found = data, found
+    def __init__(self, data: Tensor | Moments, found: Moments | None = None, which: Tensor | None = None) -> None:
+        self.data, self.found, self.which = data, found, which
 
     @property
     def rows(self) -> Tensor | None:
-        return None if isinstance(self.data, Moments) else self.data
+        return None if isinstance(self.data, Moments) else self._taken(self.data)
+
+    def _taken(self, data: Tensor) -> Tensor:
+        return data if self.which is None else data[self.which]
 
     @property
     def n(self) -> int | None:
-        return self.data.n if isinstance(self.data, Moments) else len(self.data)
+        return self.data.n if isinstance(self.data, Moments) else len(self.data if self.which is None else self.which)
 
     @property
     def dim(self) -> int:
@@ -42,11 +46,12 @@ class Fitted:
     @property
     def few(self) -> bool:
         """Whether there are fewer images than features, so that the rows are a smaller root than the covariance's."""
-        return self.rows is not None and len(self.rows) < self.dim
+        return self.n is not None and self.n < self.dim and not isinstance(self.data, Moments)
 
     @property
     def moments(self) -> Moments:
-        return self._factored[0]
+        """Of float32 rows by products in float64 where those in float32 would hide that the covariance is singular."""
+        return self.data if isinstance(self.data, Moments) else self._factored[0]
 
     @property
     def lower(self) -> Tensor | None:
@@ -61,11 +66,11 @@ class Fitted:
         generator leave many: where there are such, products are taken in float64.
         """
         data = self.data
-        found = data if isinstance(data, Moments) else self.found or moments(data)
+        found = data if isinstance(data, Moments) else self.found or moments(self._taken(data))
         factor, failed = cholesky_ex(found.cov)
         in_float32 = isinstance(data, Tensor) and data.dtype == torch.float32
         if isinstance(data, Tensor) and in_float32 and (failed or _thin(factor, found.cov)):
-            found = Running.of(data, torch.float64).moments()
+            found = Running.of(self._taken(data), torch.float64).moments()
             factor, failed = cholesky_ex(found.cov)
         return found, None if failed else factor
 
@@ -76,7 +81,7 @@ class Fitted:
         Else Cholesky's, or from the eigenvectors where the covariance is singular.
         """
         if isinstance(self.data, Tensor) and self.few:
-            rows = self.data.double()
+            rows = self._taken(self.data).double()
             return (rows - rows.mean(0)) / (len(rows) - 1) ** 0.5
         if self.lower is not None:
             return self.lower.T
@@ -87,19 +92,21 @@ class Fitted:
     def centre_and_variance(self) -> tuple[Tensor, float]:
         """The mean (D,), and the sum of the variances."""
         if isinstance(self.data, Tensor) and self.few:
-            return mean(self.data), float(self.root.square().sum())
+            return mean(self._taken(self.data)), float(self.root.square().sum())
         return self.moments.mean, float(self.moments.cov.trace())
 
     def halves(self, random: np.random.RandomState) -> tuple[Fitted, Fitted]:
         """A random half of the rows and the other half; exact moments twice."""
         if isinstance(self.data, Moments):
             return self, self
-        n, order = len(self.data), torch.from_numpy(random.permutation(len(self.data))).to(self.data.device)
-        first, second = self.data[order[: n // 2]], self.data[order[n // 2 :]]
-        if len(first) < first.shape[1]:
-            return Fitted(first), Fitted(second)
-        found = moments(first)
-        return Fitted(first, found), Fitted(second, remainder(self.moments, n, found, len(first)))
+        n = len(self.data if self.which is None else self.which)
+        order = torch.from_numpy(random.permutation(n)).to(self.data.device)
+        first, second = (part if self.which is None else self.which[part] for part in order.tensor_split([n // 2]))
+        if len(first) < self.dim:
+            return Fitted(self.data, which=first), Fitted(self.data, which=second)
+        found = moments(self.data[first])
+        left = remainder(self.moments, n, found, len(first))
+        return Fitted(self.data, found, first), Fitted(self.data, left, second)
 
 
 def _thin(factor: Tensor, cov: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""What every metric does first: turn its arguments into finite float64 matrices on one device."""
+"""What every metric does first: turn its arguments into finite matrices on one device."""
 
 from __future__ import annotations
 

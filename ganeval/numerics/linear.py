@@ -96,7 +96,6 @@ def linearise(x: Fitted, y: Fitted) -> Linear | None:
         return None
     if not bool(varies.all()):
         a, b = _columns(a, varies), _columns(b, varies)
-        fakes, reals = fakes[:, varies], None if reals is None else reals[:, varies]
         factor, failed = cholesky_ex(a.cov)
         lower = None if failed else factor
     if lower is None:
@@ -108,8 +107,8 @@ def linearise(x: Fitted, y: Fitted) -> Linear | None:
     value = float(shift.square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum())
     to_real = solve_triangular(lower.T, v, upper=True) * roots.sqrt()
     to_fake = lower @ v / roots.sqrt()
-    fake = _influence(fakes, a.mean, shift, to_real)
-    real = None if reals is None else _influence(reals, b.mean, -shift, to_fake)
+    fake = _influence(fakes, varies, a.mean, shift, to_real)
+    real = None if reals is None else _influence(reals, varies, b.mean, -shift, to_fake)
     return Linear(value, fake, real, len(fakes), math.inf if reals is None else len(reals), roots)
 
 
@@ -121,8 +120,8 @@ def _columns(data: Moments, which: Tensor) -> Moments:
     return Moments(data.mean[which], data.cov[which][:, which], data.n)
 
 
-def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> Tensor:
-    """2 shift.c + c'c - c' T c for each centred row c, where T = half_map half_map'; centred.
+def _influence(rows: Tensor, columns: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> Tensor:
+    """2 shift.c + c'c - c' T c for the columns c of each centred row, where T = half_map half_map'; centred.
 
     Of more than INFLUENCES rows, that many drawn at random, the same for equal N, as sets that are compared pair by
     pair want: they give the variance to a percent or two. At equal steps they would see one class where classes take
@@ -134,7 +133,7 @@ def _influence(rows: Tensor, mean: Tensor, shift: Tensor, half_map: Tensor) -> T
     if len(rows) > INFLUENCES:
         rows = rows[torch.from_numpy(np.random.RandomState(0).permutation(len(rows))[:INFLUENCES]).to(rows.device)]
     for block in rows.split(ROWS):
-        c = block.double() - mean
+        c = block[:, columns].double() - mean
         mapped = (c.to(rows.dtype) @ half_map).double()
         parts.append(c @ (2 * shift) + c.norm(dim=1).square() - mapped.norm(dim=1).square())
     values = torch.cat(parts)

@@ -72,7 +72,7 @@ def alone(fake: torch.Tensor, real: torch.Tensor) -> dict[str, Callable[[], obje
     sides: list[Moments] = []
     return {
         MOMENTS: lambda: sides.extend(moments(rows) for rows in (fake, real)),
-        "Fréchet distance of these moments": lambda: distance(*sides[-2:]),
+        "Fréchet distance of these moments": lambda: distance(*(sides[-2:] or map(moments, (fake, real)))),
         "Fréchet distance of features": lambda: distance(fake, real),
         KID: lambda: metrics.kid(fake, real),
         "mmd": lambda: metrics.mmd(fake, real),

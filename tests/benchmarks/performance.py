@@ -218,7 +218,7 @@ def ratios(
         if both:
             n = max(both, key=int)
             ratio = peers[theirs][n] / ours[n]
-            yield f"At n = {int(n):,}, {theirs} costs {ratio:.1f} times what {what} cost here; the goal, {asked:.0f} " \
+            yield f"At n = {int(n):,}, {theirs} costs {ratio:.2f} times what {what} cost here; the goal, {asked:.0f} " \
                   f"times or more, is {'met' if ratio >= asked else '**not met**'}.\n"  # fmt: skip
 
 

@@ -88,6 +88,10 @@ def test_statistics_for_sfid_are_taken_from_guided_diffusions_files(
         )  # fmt: skip
         expected = ganeval.metrics.fid(features(name, cifar[:HALF]), real[suffix])
         assert report["fid"].value == pytest.approx(expected.value, rel=1e-6)
+    net = load_extractor("spatial-inception", weights=inception_file)
+    stream = ganeval.Stream(net, reference=file)
+    stream.update(cifar[:HALF], real=False)
+    assert stream.compute()["fid"].value == pytest.approx(expected.value, rel=1e-4)
 
 
 @pytest.fixture(scope="module")
