@@ -6,11 +6,14 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.plugins import install
 
 MANUAL = Path(__file__).parents[2] / "docs/extending.md"
 
 
+@pytest.mark.slow
 def test_the_manual_s_baseline_trains_from_another_package(tmp_path: Path) -> None:
     code = next(block for block in re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.S) if "HingeGAN" in block)
     run = install(tmp_path, "hinge", code)

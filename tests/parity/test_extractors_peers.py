@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,8 @@ from torch import Tensor
 
 import ganeval
 from ganeval.extractors import load_extractor
+from ganeval.metrics import fid
+from ganeval.reference import load_statistics
 
 Images = list[Tensor]
 HALF = 24
@@ -73,25 +74,23 @@ def test_spatial_inception_is_torch_fidelitys_middle_layer(inception_file: Path,
 def test_statistics_for_sfid_are_taken_from_guided_diffusions_files(
     inception_file: Path, cifar: Tensor, tmp_path: Path
 ) -> None:
-    def features(name: str, images: Tensor) -> Tensor:
-        return ganeval.extract(images, name, weights=inception_file, cache=False).pooled
-
-    real = {suffix: features(name, cifar[HALF:]).double() for suffix, name in
-            (("", "inception"), ("_s", "spatial-inception"))}  # fmt: skip
-    file = tmp_path / "VIRTUAL.npz"
-    arrays = {f"{what}{suffix}": of(rows.numpy()) for suffix, rows in real.items()
-              for what, of in (("mu", partial(np.mean, axis=0)), ("sigma", partial(np.cov, rowvar=False)))}  # fmt: skip
-    np.savez(file, arr_0=np.zeros((2, 8, 8, 3), np.uint8), **arrays)
-    for suffix, name in (("", "inception"), ("_s", "spatial-inception")):
-        report = ganeval.score(
-            cifar[:HALF], file, extractor=name, metrics=["fid"], weights=inception_file, cache=False
-        )  # fmt: skip
-        expected = ganeval.metrics.fid(features(name, cifar[:HALF]), real[suffix])
-        assert report["fid"].value == pytest.approx(expected.value, rel=1e-6)
     net = load_extractor("spatial-inception", weights=inception_file)
-    stream = ganeval.Stream(net, reference=file)
-    stream.update(cifar[:HALF], real=False)
-    assert stream.compute()["fid"].value == pytest.approx(expected.value, rel=1e-4)
+    fake, real = (ganeval.extract(images, net, cache=False).pooled for images in (cifar[:8], cifar[8:16]))
+    rows = real.double().numpy()
+    file = tmp_path / "VIRTUAL.npz"
+    np.savez(
+        file, arr_0=np.zeros((2, 8, 8, 3), np.uint8), mu=np.zeros(2048), sigma=np.eye(2048),
+        mu_s=rows.mean(0), sigma_s=np.cov(rows, rowvar=False),
+    )  # fmt: skip
+    assert len(load_statistics(file, "inception").mean) == 2048
+    expected = fid(fake, real.double()).value
+    report = ganeval.score(
+        cifar[:8], file, extractor="spatial-inception", metrics=["fid"], weights=inception_file, cache=False
+    )  # fmt: skip
+    assert report["fid"].value == pytest.approx(expected, rel=1e-6)
+    by_object = ganeval.Stream(net, reference=file).reference
+    assert by_object
+    np.testing.assert_array_equal(by_object.mean, rows.mean(0))
 
 
 @pytest.fixture(scope="module")
