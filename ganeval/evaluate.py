@@ -231,13 +231,17 @@ def tried(
     return results, reasons
 
 
+def read_of(metric: Metric, side: Features | Moments) -> Features | Moments:
+    """What a metric reads of a side: where moments are not enough, the rows that a statistics file keeps."""
+    if isinstance(side, Features) or metric.moments or side.features is None:
+        return side
+    return side.features
+
+
 def values(metric: Metric, side: Features | Moments, device: torch.device) -> Any:
-    """What a metric reads of a side: Moments where these are given and enough, else rows."""
-    if isinstance(side, Moments):
-        if metric.moments or side.features is None:
-            return side
-        side = side.features
-    return getattr(side, metric.on).to(device)
+    """Of what a metric reads the moments, or the rows on the device."""
+    found = read_of(metric, side)
+    return found if isinstance(found, Moments) else getattr(found, metric.on).to(device)
 
 
 @true_fp32()

@@ -520,13 +520,15 @@ def test_verdicts_and_features_say_what_they_take() -> None:
 
 
 X, Y = torch.randn(2, 60, 8, generator=torch.Generator().manual_seed(0))
+NO_COUNT: Any = 2.5
+NO_SEED: Any = 0.5
 SET = ganeval.Features(torch.cat([X, Y]), None, "mine")
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: metrics.precision(X, Y, k=2.5), "k=2.5; give a whole number"),  # type: ignore[arg-type]
+        (lambda: metrics.precision(X, Y, k=NO_COUNT), "k=2.5; give a whole number"),
         (lambda: metrics.one_nn_accuracy(X, Y, k=True), "k=True; give a whole number"),
         (lambda: metrics.kid(X, Y, seed=-1), "seed=-1; give a whole number"),
         (lambda: metrics.ndb(X, Y, seed=2**40), "seed=1099511627776; give a whole number"),
@@ -534,7 +536,7 @@ SET = ganeval.Features(torch.cat([X, Y]), None, "mine")
         (lambda: metrics.fid(X.numpy().astype(complex), Y), "real numbers, got torch.complex128"),
         (lambda: metrics.mmd(X, Y, sigma=-1), "sigma=-1 of mmd"),
         (lambda: ganeval.collapse_test(SET, SET, seed=-1), "seed=-1; give a whole number"),
-        (lambda: ganeval.collapse_test(SET, None, seed=0.5), "seed=0.5; give a whole number"),  # type: ignore[arg-type]
+        (lambda: ganeval.collapse_test(SET, None, seed=NO_SEED), "seed=0.5; give a whole number"),
         (lambda: ganeval.memorisation_test(SET, SET, SET, seed=-1), "seed=-1; give a whole number"),
     ],
 )

@@ -19,7 +19,7 @@ from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.report import Compared, ComparisonReport
 from ganeval.devices import environment, for_metrics, pick_device
 from ganeval.errors import GanevalError
-from ganeval.evaluate import Plan, Requests, plan, requested, tried, values
+from ganeval.evaluate import Plan, Requests, plan, read_of, requested, tried, values
 from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet, Source
 from ganeval.numerics.inputs import matrix, pair, row_digests
@@ -219,20 +219,13 @@ def _sizes(
     name: str, options: Mapping[str, Any], side: Features, n: int, real: Features | Moments
 ) -> tuple[int, int | None]:
     """How many of a side's images a metric takes, and how many real ones; n: of the smaller side."""
-    real = _read(name, real)
+    real = read_of(METRICS[name], real)
     m = len(real) if isinstance(real, Features) else None
     if _at_any_n(name, options):
         return len(side), m
     if METRICS[name].better == "half" and m is not None:
         return min(n, m), min(n, m)  # best at 0.5 only where there are as many real images as fakes
     return n, m
-
-
-def _read(name: str, real: Features | Moments) -> Features | Moments:
-    """What a metric reads of the reference: where moments are not enough, the rows that a statistics file keeps."""
-    if isinstance(real, Features) or METRICS[name].moments or real.features is None:
-        return real
-    return real.features
 
 
 def _at_any_n(name: str, options: Mapping[str, Any]) -> bool:
@@ -249,7 +242,7 @@ def _taken(
         yield (f"unequal n: {len(a)} in A and {len(b)} in B; {', '.join(unequal)} depend on n and took a random "
                f"{min(len(a), len(b))} of each")  # fmt: skip
     half = [m for m in found if METRICS[m].better == "half"]
-    n, rows = min(len(a), len(b)), _read(half[0], real) if half else real
+    n, rows = min(len(a), len(b)), read_of(METRICS[half[0]], real) if half else real
     if half and isinstance(rows, Features) and len(rows) != n:
         yield (f"{', '.join(title(METRICS[m]) for m in half)}: best at 0.5 only for as many real images as fakes, so "
                f"taken of a random {min(n, len(rows))} of each")  # fmt: skip
@@ -273,7 +266,7 @@ def _influences(
     found: dict[str, Influence] = {}
     failed: dict[str, str] = {}
     for (_, n, m), names in batches.items():
-        rows = _read(names[0], real)
+        rows = read_of(METRICS[names[0]], real)
         others = _some(rows, m, seed) if isinstance(rows, Features) and m is not None else real
         results, reasons = tried(_compute, names, wanted, _some(fake, n, seed), others, device)
         found |= results
