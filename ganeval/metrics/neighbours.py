@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.numerics.halves import SPLITS, TIE, Balls, design_effect, halvings, listed, nearest_in_half
+from ganeval.numerics.halves import SPLITS, TIE, Balls, design_effect, half_radii, halvings, listed, nearest_in_half
 from ganeval.numerics.inputs import Array, pair
 from ganeval.numerics.intervals import binomial, student
 from ganeval.numerics.lists import Near
@@ -132,13 +132,14 @@ class Neighbours:
         self.x, self.y, self.wanted = x, y, wanted
         self.by_vote = [name for name in wanted if name.startswith("one_nn")]
         self.balls = {name: (name == "recall", options["k"], options["strict"])
-                      for name, options in wanted.items() if name not in self.by_vote}  # fmt: skip
+                      for name, options in wanted.items() if name in ("precision", "recall", "density")}  # fmt: skip
         self.halves = halvings(n, m, x.rows.device)
         votes = max((wanted[name]["k"] for name in self.by_vote), default=0)
         of_fake = max(votes, wanted["recall"]["k"] if "recall" in wanted else 0)
         self.sides: Collection[int] = (0, 1) if of_fake else (1,)
         self.near = Near.themselves(x, listed(of_fake, n)), Near.themselves(y, listed(reach, m))
-        self.cross = Near.unknown(x, y, listed(votes, m)), Near.unknown(y, x, listed(votes, n))
+        to_real = max(votes, 1 if "coverage" in wanted else 0)
+        self.cross = Near.unknown(x, y, listed(votes, m)), Near.unknown(y, x, listed(to_real, n))
         self.counts: dict[tuple[bool, int, bool], Balls] = {}
 
     def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None:
@@ -158,43 +159,55 @@ class Neighbours:
             count.add(*((columns, rows, turned) if of_fakes else (rows, columns, d)))
         if self.by_vote:
             self.cross[0].merge(rows, d, columns.start)
+        if self.by_vote or "coverage" in self.wanted:
             self.cross[1].merge(columns, turned, rows.start)
 
     def _count(self, of_fakes: bool, k: int, strict: bool) -> Balls:
         near, points = (self.near[0], self.y) if of_fakes else (self.near[1], self.x)
         of_balls, of_points = self.halves if of_fakes else self.halves[::-1]
-        counted = any(self.balls.get(name) == (of_fakes, k, strict) for name in ("density", "coverage"))
+        counted = self.balls.get("density") == (of_fakes, k, strict)
         return Balls(k, strict, near, points, of_balls, of_points, counted=counted)
 
     def estimates(self) -> dict[str, Estimate]:
         """What the pass found."""
         (near_fake, near_real), (to_real, to_fake), (halves_x, halves_y) = self.near, self.cross, self.halves
-        n, m, dim = len(self.x.rows), len(self.y.rows), len(self.x.centre)
         taken = {k: (_votes(near_real, to_fake, k, halves_y, halves_y, halves_x),
                      _votes(to_real, near_fake, k, halves_x, halves_y, halves_x))
                  for k in {self.wanted[name]["k"] for name in self.by_vote}}  # fmt: skip
-        results = {}
-        for name, options in self.wanted.items():
-            if name in self.by_vote:
-                results[name] = _accuracy(name, *taken[options["k"]], *self.halves)
-                continue
+        return {name: _accuracy(name, *taken[options["k"]], *self.halves) if name in self.by_vote
+                else self._of_balls(name, **options) for name, options in self.wanted.items()}  # fmt: skip
+
+    def _of_balls(self, name: str, k: int, strict: bool) -> Estimate:
+        """The mean over the images that are asked whether they are in a ball, or hold one."""
+        (n, m), dim, near = map(len, self.halves), len(self.x.centre), self.near[0 if name == "recall" else 1]
+        if name == "coverage":
+            whole, parts = _covered(near, self.cross[1], k, strict, *self.halves)
+            halves = self.halves[1]
+        else:
             count = self.counts[self.balls[name]]
-            if name == "coverage":
-                whole, parts, halves = count.reached, count.half_reached, count.ball_halves
-            else:
-                whole, parts, halves = count.around, count.half_around, count.point_halves
-            whole, parts = (c.double() / options["k"] if name == "density" else c > 0 for c in (whole, parts))
-            terms = whole, parts, halves
-            estimate = _mean(*terms, n, m, {})
-            if count.empty > COPIES:
-                whose = "samples" if name == "recall" else "real images"
-                why = f"{count.empty:.0%} of the {whose} have {options['k']} copies or more, and fewer in the halves"
-                estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": why})
-            if name in ("precision", "recall") and dim < FLAT:
-                few = f"{dim} features, where {FLAT} are needed"
-                estimate = replace(estimate, interval=None, details=estimate.details | {"no_interval": few})
-            results[name] = estimate
-        return results
+            whole, parts, halves = count.around, count.half_around, count.point_halves
+            whole, parts = (c.double() / k if name == "density" else c > 0 for c in (whole, parts))
+        estimate, why = _mean(whole, parts, halves, n, m, {}), None
+        if (empty := near.copied(k)) > COPIES:
+            whose = "samples" if name == "recall" else "real images"
+            why = f"{empty:.0%} of the {whose} have {k} copies or more, and fewer in the halves"
+        if name in ("precision", "recall") and dim < FLAT:
+            why = f"{dim} features, where {FLAT} are needed"
+        return replace(estimate, interval=None, details=estimate.details | {"no_interval": why}) if why else estimate
+
+
+def _covered(
+    near: Near, to_fake: Near, k: int, strict: bool, halves_x: Tensor, halves_y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Whether the nearest fake is in a real image's ball: (M,), and in the halves (M, SPLITS)."""
+    nearest, radii = to_fake.squares[:, 0], near.squares[:, k - 1]
+    covered = nearest < radii if strict else nearest <= radii
+    unsure = ((nearest - radii).abs() <= to_fake.slack(nearest) + near.slack(radii)).nonzero()[:, 0]
+    nearest, radii = to_fake.settled(unsure, 1), near.settled(unsure, k)
+    covered[unsure] = nearest < radii if strict else nearest <= radii
+    nearest = nearest_in_half(to_fake.squares, to_fake.index, 1, halves_y, halves_x)
+    radii = half_radii(near, k, strict, halves_y)
+    return covered, nearest < radii if strict else nearest <= radii
 
 
 def _votes(real: Near, fake: Near, k: int, own: Tensor, halves_y: Tensor, halves_x: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from ganeval.numerics.pairwise import Centred, exact_squares, few_true
 
 SPLITS = 32
 """Random halvings: the design effect has about as many degrees of freedom."""
-PAIRS = 1 << 14
+PAIRS = 1 << 12
 """Pairs of images that are looked at in all halvings at a time."""
 MANY = 1 / 32
 """Share of a block's pairs from which those surely inside are counted by products, and the others one by one."""
@@ -56,6 +56,12 @@ def nearest_in_half(near: Tensor, index: Tensor, k: int, half: Tensor, halves: T
     return near.gather(1, place.long())
 
 
+def half_radii(near: Near, k: int, strict: bool, halves: Tensor) -> Tensor:
+    """The squared radius of each image's ball in its own half, (N, SPLITS), moved so that within TIE of it is at it."""
+    radii = nearest_in_half(near.squares, near.index, k, halves, halves)
+    return radii + near.slack(radii) * (-TIE if strict else TIE)
+
+
 def design_effect(terms: Tensor, halves: Tensor) -> float:
     """Variance of the mean over that of independent terms; NaN where all terms are equal.
 
@@ -70,31 +76,27 @@ def design_effect(terms: Tensor, halves: Tensor) -> float:
 
 
 class Balls:
-    """How many images of another set lie in the balls around the images of one, in the whole sets and in their halves.
+    """In how many of the balls around the images of one set each image of another lies, in whole sets and in halves.
 
-    around (P,): the balls that hold a point, exactly; reached (B,): the points that a ball holds. half_around
-    (P, SPLITS), half_reached (B, SPLITS): the same with the points and balls of one half only, where a distance within
-    TIE of a radius counts as equal to it. empty: the share of balls whose radius can't be told from 0.
+    around (P,): the balls that hold a point, exactly. half_around (P, SPLITS): those of the balls of the point's half,
+    where a distance within TIE of a radius counts as equal to it.
     """
 
     def __init__(
         self, k: int, strict: bool, near: Near, points: Centred, ball_halves: Tensor, point_halves: Tensor,
-        *, counted: bool = True,
+        *, counted: bool,
     ):  # fmt: skip
         """near: the neighbours of the balls' centres in their own set. counted: whether more is wanted than which
-        points are in any ball; half_around then only says that."""
+        points are in any ball; the counts then say that alone."""
         self.k, self.strict, self.near, self.points, self.counted = k, strict, near, points, counted
         self.ball_halves, self.point_halves = ball_halves, point_halves
         radii = near.squares[:, k - 1]
         # The radius is off by up to its slack, a distance like it by as much again, and these sums by their rounding.
         self.low, self.high = radii - 2.1 * near.slack(radii), radii + 2.1 * near.slack(radii)
-        self.empty = float((radii <= near.slack(radii)).double().mean())
         self.exact = torch.full_like(near.of.norms, math.nan)
-        half_radii = nearest_in_half(near.squares, near.index, k, ball_halves, ball_halves)
-        self.half_radii = half_radii + near.slack(half_radii) * (-TIE if strict else TIE)
+        self.half_radii = half_radii(near, k, strict, ball_halves)
         self.reach = torch.maximum(self.high, self.half_radii.amax(1))
-        self.around, self.reached = (near.squares.new_zeros(len(h)) for h in (point_halves, ball_halves))
-        self.half_around, self.half_reached = (near.squares.new_zeros(h.shape) for h in (point_halves, ball_halves))
+        self.around, self.half_around = (near.squares.new_zeros(h.shape) for h in (point_halves[:, 0], point_halves))
 
     def add(self, points: slice, balls: slice, squares: Tensor) -> None:
         """Counts a block of rough squared distances (points, balls)."""
@@ -103,20 +105,19 @@ class Balls:
             left = (self.around[rows] == 0) | (self.half_around[rows] == 0).any(1)
             if not bool(left.all()):
                 rows, squares = rows[left], squares[left]
-        p, b = self.point_halves[rows], self.ball_halves[balls]
-        radii, reached = self.half_radii[balls], self.half_reached[balls]
+        p, b, radii = self.point_halves[rows], self.ball_halves[balls], self.half_radii[balls]
         near = squares <= self.reach[balls]
         if int(near.count_nonzero()) > MANY * near.numel():
             near ^= self._sure(rows, balls, squares, p, b)
         for i, j in zip(*(side.split(PAIRS) for side in few_true(near)), strict=True):
             d = squares[i, j]
             self._settle(rows[i], j + balls.start, d)
-            # index_select copies rows several times faster than an index does.
+            # index_select copies rows several times faster than an index does, and bytes are made floats faster than
+            # flags.
             beyond, d = radii.index_select(0, j), d[:, None]
             within = d < beyond if self.strict else d <= beyond
-            within = (within & (p.index_select(0, i) == b.index_select(0, j))).to(reached.dtype)
-            self.half_around.index_add_(0, rows[i], within)
-            reached.index_add_(0, j, within)
+            within &= p.index_select(0, i) == b.index_select(0, j)
+            self.half_around.index_add_(0, rows[i], within.view(torch.uint8).to(self.half_around.dtype))
 
     def _sure(self, rows: Tensor, balls: slice, squares: Tensor, p: Tensor, b: Tensor) -> Tensor:
         """Counts the pairs of a block (rows, balls) that are inside whatever the rounding, and says which they are.
@@ -124,19 +125,17 @@ class Balls:
         A pair nearer than the whole set's radius is inside in every half that it shares: a half's radii are longer.
         """
         sure = squares < self.low[balls]
-        ones = sure.to(squares.dtype)
-        self.around[rows] += ones.sum(1)
-        self.reached[balls] += ones.sum(0)
-        self.half_around[rows] += _shared(ones, p, b)
-        self.half_reached[balls] += _shared(ones.T, b, p)
+        inside = sure.to(squares.dtype)
+        total, first = inside.sum(1, keepdim=True), inside @ b.to(squares.dtype)
+        self.around[rows] += total[:, 0]
+        self.half_around[rows] += torch.where(p, first, total - first)
         return sure
 
     def _settle(self, points: Tensor, balls: Tensor, squares: Tensor) -> None:
         """Counts those of the pairs (P,) that are inside in the whole sets."""
-        sure = (squares < self.low[balls]).to(self.around.dtype)
-        self.around.index_add_(0, points, sure)
-        self.reached.index_add_(0, balls, sure)
-        unsure = ((squares <= self.high[balls]) & (sure == 0)).nonzero()[:, 0]
+        sure = squares < self.low[balls]
+        self.around.index_add_(0, points, sure.to(self.around.dtype))
+        unsure = ((squares <= self.high[balls]) & ~sure).nonzero()[:, 0]
         points, balls, squares = points[unsure], balls[unsure], squares[unsure].double().clamp(min=0)
         which = balls.unique()
         which = which[self.exact[which].isnan()]
@@ -146,12 +145,5 @@ class Balls:
         # Nothing is in an open ball around a copy.
         still = (((squares - radii).abs() <= bound) & (radii > 0 if self.strict else True)).nonzero()[:, 0]
         squares[still] = exact_squares(self.points.rows, points[still], self.near.of.rows, balls[still])
-        inside = (squares < radii if self.strict else squares <= radii).to(self.around.dtype)
-        self.around.index_add_(0, points, inside)
-        self.reached.index_add_(0, balls, inside)
-
-
-def _shared(pairs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Of the pairs (N, M), 0 or 1, how many of each row are in its own half: rows (N, SPLITS), columns (M, SPLITS)."""
-    first = pairs @ columns.to(pairs.dtype)
-    return torch.where(rows, first, pairs.sum(1, keepdim=True) - first)
+        inside = squares < radii if self.strict else squares <= radii
+        self.around.index_add_(0, points, inside.to(self.around.dtype))

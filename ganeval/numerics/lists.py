@@ -58,6 +58,11 @@ class Near:
         norms = self.of.norms[rows].view(-1, *(1 for _ in squares.shape[1:]))
         return (self.of.rounding * (3.01 * norms + 2.1 * squares) + self.of.underflow).to(squares.dtype)
 
+    def copied(self, k: int) -> float:
+        """The share of images whose distance to the k-th nearest can't be told from 0."""
+        squares = self.squares[:, k - 1]
+        return float((squares <= self.slack(squares)).double().mean())
+
     def settled(self, rows: Tensor, k: int) -> Tensor:
         """The squared distance from each of the images `rows` (R,) to the k-th nearest, exactly: (R,), float64."""
         rough = self.squares[rows].double()
