@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError
-from ganeval.metrics.class_scores import parts
+from ganeval.metrics.class_scores import parts, softmax
 from ganeval.metrics.diversity import vendi as vendi_score
 from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, debiased
 from ganeval.metrics.kernel import cmmd_kernel, gaussian, kid_kernel, squared_bandwidth
@@ -116,15 +116,12 @@ def _mmd(sums: Sums, scale: float, *, biased: bool, root: bool) -> Influence:
 
 def inception_score(logits: Tensor, *, splits: int, shuffle: bool, seed: int) -> Influence:
     """Jackknife within each split, exact."""
-    x = logits.double()
-    n = len(x)
+    n = len(logits)
     if 1 <= splits <= n < 2 * splits:
         raise GanevalError(f"splits={splits} of {n} images leave fewer than 2 in a split")
-    scores, influences = [], torch.empty(n, dtype=torch.float64, device=x.device)
+    scores, influences = [], torch.empty(n, dtype=torch.float64, device=logits.device)
     for part in parts(n, splits, shuffle, seed):
-        log_p = x[part].log_softmax(1)
-        p = log_p.exp()
-        negentropy = torch.xlogy(p, p).sum(1)
+        p, negentropy = softmax(logits[part])
         score = (negentropy.mean() - _negentropy(p.mean(0))).exp()
         without = (_means_without(negentropy) - _negentropy(_means_without(p))).exp()
         scores.append(float(score))
@@ -138,8 +135,7 @@ def mode_score(fake: Tensor, real: Tensor, *, form: str) -> Influence:
     """Jackknife, exact."""
     if form not in ("paper", "che"):
         raise GanevalError(f"form={form!r} of mode_score; give 'paper' or 'che'")
-    p, q = (logits.double().softmax(1) for logits in (fake, real))
-    negentropy = torch.xlogy(p, p).sum(1)
+    (p, negentropy), q = softmax(fake), real.double().softmax(1)
 
     def score(negentropy: Tensor, p: Tensor, q: Tensor) -> Tensor:
         if form == "paper":
