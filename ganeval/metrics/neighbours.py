@@ -148,19 +148,18 @@ class Neighbours:
         if rows == columns:
             d.fill_diagonal_(math.inf)
         else:
-            near.merge(columns, d.T.contiguous(), rows.start)
+            near.merge(columns, d.T, rows.start)
         near.merge(rows, d, columns.start)
 
     def across(self, rows: slice, columns: slice, products: Tensor) -> None:
         self.counts = self.counts or {ball: self._count(*ball) for ball in self.balls.values()}
         d = self.x.rough(rows, self.y, columns, products)
-        turned = d.T.contiguous()
         for (of_fakes, _, _), count in self.counts.items():
-            count.add(*((columns, rows, turned) if of_fakes else (rows, columns, d)))
+            count.add(*((columns, rows, d.T) if of_fakes else (rows, columns, d)))
         if self.by_vote:
             self.cross[0].merge(rows, d, columns.start)
         if self.by_vote or "coverage" in self.wanted:
-            self.cross[1].merge(columns, turned, rows.start)
+            self.cross[1].merge(columns, d.T, rows.start)
 
     def _count(self, of_fakes: bool, k: int, strict: bool) -> Balls:
         near, points = (self.near[0], self.y) if of_fakes else (self.near[1], self.x)

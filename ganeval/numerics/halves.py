@@ -109,9 +109,10 @@ class Balls:
         near = squares <= self.reach[balls]
         if int(near.count_nonzero()) > MANY * near.numel():
             near ^= self._sure(rows, balls, squares, p, b)
-        for i, j in zip(*(side.split(PAIRS) for side in few_true(near)), strict=True):
-            d = squares[i, j]
-            self._settle(rows[i], j + balls.start, d)
+        i, j = few_true(near)
+        d = squares[i, j]
+        self._settle(rows[i], j + balls.start, d)
+        for i, j, d in zip(*(part.split(PAIRS) for part in (i, j, d)), strict=True):
             # index_select copies rows several times faster than an index does, and bytes are made floats faster than
             # flags.
             beyond, d = radii.index_select(0, j), d[:, None]

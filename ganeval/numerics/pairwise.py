@@ -178,8 +178,13 @@ def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
 def few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Rows and columns (P,) at which a mask (N, M), bool, is true, in order.
 
-    Eight flags are looked at as one number, which where few are true takes a fifth of the time of `nonzero`.
+    Eight flags are looked at as one number, which where few are true takes a fifth of the time of `nonzero`. A mask
+    that lies in memory by columns is read so.
     """
+    if mask.stride() == (1, len(mask)) and mask.shape[1] > 1:
+        j, i = few_true(mask.T)
+        i, order = i.sort(stable=True)
+        return i, j[order]
     if mask.shape[1] % 8 or mask.storage_offset() % 8 or mask.stride() != (mask.shape[1], 1):
         i, j = mask.nonzero().T
         return i, j
