@@ -34,6 +34,13 @@ def test_import_ganeval_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.parametrize("what", ["score", "compare", "CollapseMonitor", "Stream"])
+def test_statistics_and_clusters_are_imported_where_they_are_needed(what: str) -> None:
+    """They double what torch alone takes to import."""
+    program = f"import sys; from ganeval import {what}; assert not {{'scipy.stats', 'sklearn'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_the_function_score_is_not_shadowed_by_a_module() -> None:
     program = "import ganeval, ganeval.scoring; assert callable(ganeval.score); assert callable(ganeval.score)"
     subprocess.run([sys.executable, "-c", program], check=True)

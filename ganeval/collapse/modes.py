@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binom, hypergeom
-from sklearn.cluster import KMeans
+import scipy  # its stats, which take a second to import, come where they are asked for
 
 from ganeval.collapse.shift import DROPPED, STARVED, Shift
 from ganeval.errors import GanevalError
 from ganeval.numerics.kmeans import kmeans
 from ganeval.numerics.multiple import holm
+
+if TYPE_CHECKING:
+    from sklearn.cluster import KMeans
 
 CONCENTRATED, CONCENTRATED_SHIFT = 3, 7
 """How much oftener than its share a class may be among the images that a classifier can't tell: more than real images
@@ -99,10 +102,10 @@ def share_tests(fake: np.ndarray, real: np.ndarray, level: float) -> tuple[np.nd
     are left out; that depends on the pooled counts alone, so the error rate holds.
     """
     n, m, pooled = fake.sum(), real.sum(), fake + real
-    smallest = hypergeom.cdf(np.maximum(0, pooled - m), n + m, pooled, n)
+    smallest = scipy.stats.hypergeom.cdf(np.maximum(0, pooled - m), n + m, pooled, n)
     tested = smallest <= level / max(1, (pooled > 0).sum())
     adjusted = np.full(len(fake), np.nan)
-    adjusted[tested] = holm(hypergeom.cdf(fake, n + m, pooled, n)[tested])
+    adjusted[tested] = holm(scipy.stats.hypergeom.cdf(fake, n + m, pooled, n)[tested])
     return adjusted, tested
 
 
@@ -145,8 +148,8 @@ def power(ratio: float, share: float, n: int, m: int, tests: int, level: float) 
     """
     real = round(share * m)
     counts = np.arange(math.ceil(STARVED * real * n / m))
-    found = hypergeom.cdf(counts, n + m, counts + real, n) <= level / tests
-    return float(binom.pmf(counts, n, ratio * share)[found].sum())
+    found = scipy.stats.hypergeom.cdf(counts, n + m, counts + real, n) <= level / tests
+    return float(scipy.stats.binom.pmf(counts, n, ratio * share)[found].sum())
 
 
 def images_to_see(count: float, n: int, m: int, tests: int, level: float) -> float | None:
@@ -155,7 +158,7 @@ def images_to_see(count: float, n: int, m: int, tests: int, level: float) -> flo
     No fake among the k of the class has the chance (m / (n + m))^k, nearly, which must reach level / tests.
     """
     enough = math.log(tests / level) / math.log1p(n / m)
-    return None if hypergeom.cdf(0, n + m, round(count), n) <= level / tests else enough / count
+    return None if scipy.stats.hypergeom.cdf(0, n + m, round(count), n) <= level / tests else enough / count
 
 
 def smallest_class(n: int, m: int, tests: int, level: float) -> float | None:

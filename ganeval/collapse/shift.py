@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 
 from ganeval.collapse.fidelity import excess
@@ -58,7 +58,7 @@ def label_shift(fake: Tensor, real: Tensor, random: np.random.Generator, level: 
     pooled = torch.cat([fake, real])
     parts = [_moments(log_ratios(p, p.mean(0)), 1.0, n, m) for p in pooled.split(BLOCK, 1)]
     error, expected = (torch.cat(columns) for columns in zip(*parts, strict=True))
-    tested = expected >= norm.isf(level)
+    tested = expected >= -ndtri(level)
     ratios, p_values = torch.full_like(expected, torch.nan), torch.full_like(expected, torch.nan)
     if not tested.any():
         none = ratios.numpy()

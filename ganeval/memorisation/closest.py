@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import scipy  # its stats, which take a second to import, come where they are asked for
 import torch
-from scipy.stats import binom, hypergeom
 from torch import Tensor
 
 from ganeval.memorisation.report import Copies
@@ -70,7 +70,7 @@ def closest_test(fake: np.ndarray, held_out: np.ndarray) -> tuple[float, float |
     p, ratio = 1.0, 1.0
     for limit in dict.fromkeys(both[size - 1] for size in tests):
         k, others = int((fake <= limit).sum()), int((held_out <= limit).sum())
-        chance = float(hypergeom.sf(k - 1, n + m, n, k + others)) * len(tests)
+        chance = float(scipy.stats.hypergeom.sf(k - 1, n + m, n, k + others)) * len(tests)
         if chance < p:
             p, ratio = chance, (k / n) / (others / m) if others else np.inf
     return p, float(ratio) if np.isfinite(ratio) else None
@@ -97,14 +97,14 @@ def needed(n: int, m: int, alpha: float) -> int:
 
 def _enough(n: int, m: int, size: int, level: float) -> int:
     k = np.arange(size + 1)
-    found = hypergeom.sf(k - 1, n + m, n, size) <= level
+    found = scipy.stats.hypergeom.sf(k - 1, n + m, n, size) <= level
     return int(k[found][0]) if found.any() else n + 1
 
 
 def detectable(n: int, m: int, alpha: float) -> float | None:
     """The smallest share of such copies, of 1/1000 steps, that is found 8 times in 10; None where none is."""
     least = needed(n, m, alpha)
-    return next((share for share in _shares() if binom.sf(least - 1, n, share) >= 0.8), None)
+    return next((share for share in _shares() if scipy.stats.binom.sf(least - 1, n, share) >= 0.8), None)
 
 
 def _shares() -> Iterator[float]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy  # its stats, which take a second to import, come where they are asked for
 import torch
 from scipy.linalg import eigh
 from scipy.special import ndtr
-from scipy.stats import rankdata
 from torch import Tensor
 
 from ganeval.errors import GanevalError
@@ -111,7 +111,7 @@ def ct(
 def rank_z(fake: np.ndarray, test: np.ndarray) -> float:
     """Mann-Whitney's U of distances (n,) against (k,) as a z-score: below 0 where the fakes' are the smaller ones."""
     n, k = len(fake), len(test)
-    u = rankdata(np.concatenate([fake, test]))[:n].sum() - n * (n + 1) / 2
+    u = scipy.stats.rankdata(np.concatenate([fake, test]))[:n].sum() - n * (n + 1) / 2
     return float((u - (n * k / 2 - 0.5)) / math.sqrt(n * k * (n + k + 1) / 12))
 
 

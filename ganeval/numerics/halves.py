@@ -109,14 +109,14 @@ class Balls:
         near = squares <= self.reach[balls]
         if int(near.count_nonzero()) > MANY * near.numel():
             near ^= self._sure(rows, balls, squares, p, b)
-        i, j = few_true(near)
-        d = squares[i, j]
-        self._settle(rows[i], j + balls.start, d)
-        for i, j, d in zip(*(part.split(PAIRS) for part in (i, j, d)), strict=True):
+        pairs = few_true(near)
+        distances = squares[pairs]
+        self._settle(rows[pairs[0]], pairs[1] + balls.start, distances)
+        for i, j, d in zip(*(part.split(PAIRS) for part in (*pairs, distances)), strict=True):
             # index_select copies rows several times faster than an index does, and bytes are made floats faster than
             # flags.
-            beyond, d = radii.index_select(0, j), d[:, None]
-            within = d < beyond if self.strict else d <= beyond
+            beyond = radii.index_select(0, j)
+            within = d[:, None] < beyond if self.strict else d[:, None] <= beyond
             within &= p.index_select(0, i) == b.index_select(0, j)
             self.half_around.index_add_(0, rows[i], within.view(torch.uint8).to(self.half_around.dtype))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.exceptions import ConvergenceWarning
 
 from ganeval.numerics.inputs import stream
+
+if TYPE_CHECKING:
+    from sklearn.cluster import KMeans
 
 SEEDED = 3000
 """Rows among which the first centres are drawn (or PER_CLUSTER for each, if more): k-means++ reads them k times, which
@@ -18,12 +20,18 @@ PER_CLUSTER = 30
 
 def kmeans(rows: np.ndarray, k: int, *, n_init: int, seed: int) -> KMeans:
     """Fitted to rows (M, D). Fewer distinct rows than k leave clusters empty, in which nothing is counted."""
+    # Here, for scikit-learn takes most of a second to import, and few metrics need it.
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return KMeans(k, init=_first_centres, n_init=n_init, random_state=stream(seed)).fit(rows)
 
 
 def _first_centres(rows: np.ndarray, k: int, random_state: np.random.RandomState) -> np.ndarray:
+    from sklearn.cluster import kmeans_plusplus
+
     if len(rows) > (most := max(SEEDED, PER_CLUSTER * k)):
         rows = rows[random_state.choice(len(rows), most, replace=False)]
     # Widened once: scikit-learn widens rows of float32 anew for each centre, which doubles the time.
