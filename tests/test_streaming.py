@@ -207,13 +207,19 @@ def test_a_reference_of_another_extractor_is_refused() -> None:
         (torch.tensor(5, dtype=torch.uint8), r"\(B, 3, H, W\)"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.uint8).to_sparse(), "dense"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device="meta"), "dense"),
-        (torch.nested.nested_tensor([torch.zeros(3, 8, 8)] * 2, layout=torch.jagged), "dense"),
         (np.array(["a"]), "array of <U1"),
     ],
 )
 def test_a_batch_that_is_none_is_named(batch: torch.Tensor, said: str) -> None:
     with pytest.raises(GanevalError, match=said):
         ganeval.Stream("classifier:digits").update(batch, real=True)
+
+
+def test_a_ragged_batch_is_named() -> None:
+    # Made here: it imports much of torch, which the processes of other tests need not.
+    ragged = torch.nested.nested_tensor([torch.zeros(3, 8, 8)] * 2, layout=torch.jagged)
+    with pytest.raises(GanevalError, match="dense"):
+        ganeval.Stream("classifier:digits").update(ragged, real=True)
 
 
 def test_features_that_can_not_be_added_are_named() -> None:
@@ -234,7 +240,7 @@ import sys
 import torch
 import torch.distributed as dist
 import ganeval
-from tests.test_streaming import X, Y
+X, Y = torch.load(sys.argv[4])
 rank, world = int(sys.argv[1]), int(sys.argv[2])
 dist.init_process_group("gloo", init_method="file://" + sys.argv[3], rank=rank, world_size=world)
 stream = ganeval.Stream(None)
@@ -249,11 +255,11 @@ dist.destroy_process_group()
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_ranks_come_to_what_one_process_comes_to(world: int, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    torch.save((X, Y), tmp_path / "sets")
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, str(rank), str(world), str(tmp_path / "meet")],
-            env=environment, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", RANK, str(rank), str(world), str(tmp_path / "meet"), str(tmp_path / "sets")],
+            env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True,
         )
         for rank in range(world)
     ]  # fmt: skip

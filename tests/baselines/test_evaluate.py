@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganeval_baselines import data, evaluate, plan, train
+from ganeval_baselines import data, evaluate, plan, sanity, train
 from ganeval_baselines.judges import BySamples
 from ganeval_baselines.sanity import TITLES, sanity_samples
 
@@ -145,7 +145,8 @@ def test_the_verdict_sees_the_planted_collapse_and_not_the_real_images(digits: d
     assert honest["verdict"] == "none"
 
 
-def test_the_gaussian_row_has_the_pool_s_covariance() -> None:
+def test_the_gaussian_row_has_the_pool_s_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sanity, "POOL", 4000)
     ring = data.ring8()
     points = sanity_samples("pca_gaussian", ring, 20_000, 0).content.double()
     # Unit circle: each coordinate has variance 1/2.
