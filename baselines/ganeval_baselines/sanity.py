@@ -27,6 +27,8 @@ TITLES = {
 FEW = 50
 POOL = 20_000
 """Training rows that the mean, the covariance and the neighbours are taken from; draws of a mixture too."""
+BLOCK = 1024
+"""Samples of a Gaussian that are drawn at a time, each of which takes a weight for every row of the pool."""
 
 
 def sanity_samples(name: str, data: Mixture | Images, n: int, seed: int) -> Samples:
@@ -73,8 +75,10 @@ def _from_moments(name: str, pool: Tensor, n: int, random: torch.Generator) -> T
     if name == "mean_image":
         return mean.float().view(1, *pool.shape[1:]).expand(n, *pool.shape[1:])
     # A normal combination of the centred rows has their covariance, without forming it.
-    weights = torch.randn(n, len(rows), generator=random, dtype=torch.float64) / (len(rows) - 1) ** 0.5
-    drawn = mean + weights @ (rows - mean)
+    centred = (rows - mean) / (len(rows) - 1) ** 0.5
+    parts = (min(BLOCK, n - start) for start in range(0, n, BLOCK))
+    weights = (torch.randn(size, len(rows), generator=random, dtype=torch.float64) for size in parts)
+    drawn = mean + torch.cat([part @ centred for part in weights])
     if name == "pca_gaussian":
         return drawn.float().clamp(-1, 1).view(n, *pool.shape[1:]) if pool.ndim > 2 else drawn.float()
     nearest = torch.cat([torch.cdist(part, rows).argmin(1) for part in drawn.split(500)])

@@ -86,8 +86,8 @@ class Balls:
         self, k: int, strict: bool, near: Near, points: Centred, ball_halves: Tensor, point_halves: Tensor,
         *, counted: bool,
     ):  # fmt: skip
-        """near: the neighbours of the balls' centres in their own set. counted: whether more is wanted than which
-        points are in any ball; the counts then say that alone."""
+        """near: the neighbours of the balls' centres in their own set. counted: whether counts are wanted; else they
+        only say which points are in any ball."""
         self.k, self.strict, self.near, self.points, self.counted = k, strict, near, points, counted
         self.ball_halves, self.point_halves = ball_halves, point_halves
         radii = near.squares[:, k - 1]
