@@ -342,6 +342,30 @@ def test_a_zip_that_changes_while_it_is_read(tmp_path: Path, now: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_an_array_that_is_cut_while_it_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    many = np.random.RandomState(0).randint(256, size=(64, 32, 32, 3), dtype=np.uint8)
+    if path.suffix == ".npy":
+        np.save(path, many)
+    else:
+        np.savez(path, arr_0=many)
+    images, last = open_images(path, cache=False), torch.from_numpy(many[63]).permute(2, 0, 1)
+    assert torch.equal(images[63].pixels, last)
+    os.truncate(path, 4096)  # to read on from the mapping would end the process
+    with pytest.raises(BadImageError, match="shorter since"):
+        images[63]
+    assert len(images.digests()) == 64 == len(images.changed())
+
+
+def test_an_array_that_is_replaced_while_it_is_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", PIXELS)
+    images = open_images(tmp_path / "x.npy", cache=False)
+    np.save(tmp_path / "new.npy", PIXELS[:1])
+    os.replace(tmp_path / "new.npy", tmp_path / "x.npy")
+    assert torch.equal(images[1].pixels, torch.from_numpy(PIXELS[1]).permute(2, 0, 1))  # the mapping holds the old one
+
+
 def test_pickles_are_not_opened(tmp_path: Path) -> None:
     for name, write in (("x.npz", np.savez), ("x.npy", np.save)):
         write(tmp_path / name, np.array([{"a": 1}], dtype=object))

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ganeval.errors import GanevalError, said
-from ganeval.images import Image, ImageSet, all_rows, as_labels
+from ganeval.images import Image, ImageSet, PassingError, all_rows, as_labels
 from ganeval.images.archives import check_names, check_sums
 from ganeval.images.batches import rescaled
 from ganeval.images.decode import FAULTS, converted
-from ganeval.images.digests import Memo
+from ganeval.images.digests import UNREADABLE, Memo, stamp_of
 
 CHUNK = 1024
 FLOATS_GUESSED = "floats in [0, 1] were taken as 0 to 255 (x255, rounded); save uint8 to leave no doubt"
@@ -41,7 +41,7 @@ class ArrayReader:
         return f"{self.source}[{i}]"
 
     def read(self, i: int) -> Image:
-        row = np.array(self.array[i])  # a copy: rows of a memory-mapped file can't be written to
+        row = self._row(i)
         treatments = []
         if row.dtype != np.uint8:
             row = np.rint(row * 255.0).astype(np.uint8)
@@ -66,12 +66,30 @@ class ArrayReader:
     def _names(self) -> list[str]:
         return [str(i) for i in range(len(self))]
 
+    def _row(self, i: int) -> np.ndarray:
+        """A copy of a row, for those of a memory-mapped file can't be written to."""
+        if self.memo and _shorter(self.memo):
+            # As np.save makes it before it writes anew. What was mapped is gone, and to read there ends the process.
+            raise PassingError(
+                f"can't read {self.name(i)}: the file has become shorter since; score it when it is written"
+            )
+        return np.array(self.array[i])
+
     def _digest(self, i: int) -> bytes:
         if self.memo and self.memo.place.suffix.lower() == ".npz":
             # Here, and not on opening: where all digests are kept the file is what it was.
             check_sums(self.memo.place, self.memo.opened)
-        row = np.ascontiguousarray(self.array[i])
+        try:
+            row = self._row(i)
+        except PassingError:
+            return UNREADABLE  # `read` says so
         return hashlib.sha256(f"{row.dtype.str}{row.shape}".encode() + row.tobytes()).digest()
+
+
+def _shorter(memo: Memo) -> bool:
+    """Whether the file that was opened is shorter now; another in its place does not take it away."""
+    now, then = stamp_of(memo.place), memo.opened
+    return now is not None and then is not None and now[0] < then[0] and now[-1] == then[-1]
 
 
 def from_list(images: Sequence[Any]) -> ImageSet:
