@@ -142,7 +142,7 @@ class Stream:
     def compute(self) -> dict[str, Estimate]:
         """{name: Estimate} of what can be computed from what was given, of NAMES.
 
-        Raises GanevalError where there are under two generated images.
+        Raises GanevalError where there are under two generated images, or nothing can be computed.
         """
         fake, real = (fold(self._side(which), add) for which in (False, True))
         if fake.pooled is None or fake.pooled.n < 2:
@@ -156,6 +156,9 @@ class Stream:
             found["inception_score"] = _inception_score(fake.classes)
         if fake.classes is not None and real.classes is not None and real.classes.n > 1:
             found["mode_score"] = _mode_score(fake.classes, real.classes)
+        if not found:
+            n = real.pooled.n if real.pooled else 0
+            raise GanevalError(f"fid needs 2 real images or a reference, got {n}; call update(images, real=True)")
         return found
 
     def reset(self, *, real: bool = False) -> None:

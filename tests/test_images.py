@@ -50,8 +50,9 @@ def test_a_folder_is_searched_in_depth_in_order_and_in_any_case(tmp_path: Path) 
     names = ["b/x.PNG", "a/deep/er/y.Jpg", "z.png", "a/w.JPEG", "c.webp", "d.tiff", "e.bmp"]
     for name in names:
         save(tmp_path / name, PIL.Image.fromarray(PIXELS[0]))
-    (tmp_path / ".hidden").mkdir()
-    save(tmp_path / ".hidden/h.png", PIL.Image.fromarray(PIXELS[0]))
+    for left_out in (".hidden/h.png", "a/._w.JPEG", "__MACOSX/z.png"):
+        (tmp_path / left_out).parent.mkdir(exist_ok=True)
+        save(tmp_path / left_out, PIL.Image.fromarray(PIXELS[0]))
     (tmp_path / "notes.txt").write_text("not an image")
     images = open_images(tmp_path)
     assert [Path(images.name(i)).relative_to(tmp_path).as_posix() for i in range(len(images))] == sorted(names)

@@ -156,6 +156,8 @@ def test_what_is_no_reference_is_named(reference: Any, said: str) -> None:
 def test_one_image_is_counted() -> None:
     with pytest.raises(GanevalError, match="2 generated images, got 1"):
         fed(X[:1], Y, 10).compute()
+    with pytest.raises(GanevalError, match=r"fid needs 2 real images or a reference, got 1; .*real=True"):
+        fed(X, Y[:1], 10).compute()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,8 @@ def test_reset_keeps_the_real_images_unless_told() -> None:
     assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
     stream.reset(real=True)
     stream.update(X, real=False)
-    assert stream.compute() == {}
+    with pytest.raises(GanevalError, match="real images or a reference, got 0"):
+        stream.compute()
 
 
 def test_a_statistics_file_in_place_of_real_images(tmp_path: Path) -> None:
@@ -295,6 +298,19 @@ def test_a_reference_of_repeated_images_is_measured_to_the_digit() -> None:
     stream = ganeval.Stream(None, reference=Features(few, None, "mine"))
     stream.update(fake, real=False)
     assert stream.compute()["fid"].value == pytest.approx(fid(fake.double(), few.double()).value, rel=1e-7)
+
+
+def test_a_class_that_no_image_has_adds_nothing() -> None:
+    logits = torch.from_numpy(np.random.RandomState(0).standard_normal((80, 3)))
+    padded = torch.cat([logits, torch.full((80, 1), -1000.0)], 1)
+    numbers = []
+    for columns in (logits, padded):
+        stream = ganeval.Stream(None)
+        for part, is_real in ((columns[:40], False), (columns[40:], True)):
+            stream._set(is_real, streaming.Seen.of(part, part))
+        numbers.append([(stream.compute()[name].value, stream.compute()[name].std_error)
+                        for name in ("inception_score", "mode_score")])  # fmt: skip
+    assert numbers[1] == [pytest.approx(pair, rel=1e-12) for pair in numbers[0]]
 
 
 def test_a_class_that_no_real_image_can_have_leaves_the_mode_score_without_an_error() -> None:

@@ -132,8 +132,8 @@ def _ct(x: Tensor, t: Tensor, y: Tensor, seed: int) -> tuple[Estimate | None, tu
 def _pairs(
     close: np.ndarray, distances: np.ndarray, rows: np.ndarray, usual: float, n_train: int
 ) -> tuple[Pair, ...]:  # fmt: skip
-    """The closest fakes, one for each training image; of equally close ones the nearest. Rows as of `either`."""
-    order = np.lexsort((distances[:, 0], close))
+    """The closest fakes, one for each training image. Rows as of `either`."""
+    order = np.argsort(close, kind="stable")
     _, first = np.unique(rows[order, 0] % n_train, return_index=True)
     return tuple(
         Pair(int(i), int(rows[i, 0]) % n_train, float(distances[i, 0]), usual * float(distances[i, -1]),
