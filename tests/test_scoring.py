@@ -148,6 +148,7 @@ def test_metric_options_and_seeds() -> None:
     report = score(FAKE, metrics={"precision": {"k": 7}, "kid": {"subsets": 3}}, seed=5)
     assert report.metrics["precision"].options == {"k": 7, "strict": False}
     assert report.metrics["kid"].options["seed"] == 5
+    assert score(FAKE, metrics="kid:seed=3", seed=5).metrics["kid"].options["seed"] == 3
     assert score(FAKE, metrics="fid").metrics.keys() == {"fid"}
 
 
