@@ -108,7 +108,8 @@ def open_side(source: Source | Features, settings: Settings, *, may_be_statistic
 def _drawn(total: int, source: str, n: int, seed: int) -> list[int]:
     """A random n of so many rows, in their order."""
     if not 2 <= n <= total:
-        raise GanevalError(f"--n {n}: {source} has {total} images; give a whole number from 2 to {total}")
+        mend = f"give a whole number from 2 to {total}" if total > 1 else "give a set of more"
+        raise GanevalError(f"--n {n}: {source} has {total} image{'s' * (total != 1)}; {mend}")
     return sorted(np.random.RandomState(seed).permutation(total)[:n].tolist())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,15 @@ def test_a_random_n() -> None:
     report = score(FAKE, n=50, metrics=["fid"])
     assert (report.samples.n, report.reference.n, report["fid"].n_fake) == (50, 50, 50)
     assert score(FAKE, n=50, seed=1, metrics=["fid"])["fid"].value != report["fid"].value
+    with pytest.raises(GanevalError, match="--n 50: array has 1 image; give a set of more"):
+        score(FAKE[:1], n=50)
+
+
+def test_a_reference_without_logits_is_said_to_have_none() -> None:
+    fake, real = (ganeval.extract(images, "classifier:digits") for images in (FAKE, REAL))
+    report = ganeval.score(fake, replace(real, logits=None))
+    assert report.skipped["mode_score"] == "the reference features hold no class logits"
+    assert {"fid", "inception_score"} <= report.metrics.keys()
 
 
 def test_features_as_given() -> None:
