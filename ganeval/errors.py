@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class GanevalError(ValueError):
@@ -26,11 +26,16 @@ class BadImageError(GanevalError):
     """One image that can't be read; `skip_bad` leaves such images out and counts them."""
 
 
-def unknown(kind: str, name: str, choices: Iterable[str]) -> GanevalError:
-    """The error for a name that nothing is registered under, with the nearest known name."""
+def unknown(kind: str, name: str, choices: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> GanevalError:
+    """The error for a name that nothing is registered under, with the nearest known name.
+
+    elsewhere: {what others call something, in lower case with underscores: what to type here}.
+    """
     choices = sorted(choices)
-    near = difflib.get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
+    here = (elsewhere or {}).get(name.strip().lower().replace("-", "_"))
+    near = difflib.get_close_matches(name.lower(), choices, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices)}"
+    hint = f"here it is {here}" if here else hint
     return GanevalError(f"unknown {kind} {name!r}; {hint}")
 
 

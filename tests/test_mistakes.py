@@ -27,6 +27,7 @@ from ganeval.evaluate import requested
 from ganeval.images import folders, open_images
 from ganeval.metrics import fid_debiased
 from ganeval.reference import holds_images, is_statistics
+from ganeval.registry import BASELINES, ELSEWHERE, EXTRACTORS, METRICS, get_baseline, load_plugins
 from tests.test_cli import FAST, error, run
 from tests.test_scoring import FAKE, REAL, save
 
@@ -54,6 +55,8 @@ def folder(tmp_path: Path) -> Path:
     ("options", "words"),
     [
         ({"metrics": ["fidd"]}, "did you mean 'fid'"),
+        ({"metrics": ["IS"]}, "here it is inception_score"),
+        ({"metrics": ["sFID"]}, "here it is fid with --extractor spatial-inception"),
         ({"metrics": ["precision:kk=3"]}, "kk"),
         ({"metrics": ["precision:k=3", "precision:k=5"]}, "named twice"),
         ({"metrics": ["kid:seed=-1"]}, "seed=-1 of kid"),
@@ -64,6 +67,24 @@ def folder(tmp_path: Path) -> Path:
 def test_what_was_asked_for_is_checked_before_any_image_is_read(options: dict[str, object], words: str) -> None:
     with pytest.raises(GanevalError, match=words):
         ganeval.score(FAKE, REAL, extractor=Untouched(), cache=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"), [("metric", METRICS), ("extractor", EXTRACTORS), ("model", BASELINES)], ids=list(ELSEWHERE)
+)
+def test_what_is_told_for_the_names_of_others_is_there(kind: str, table: dict[str, object]) -> None:
+    load_plugins()
+    assert not ELSEWHERE[kind].keys() & table.keys()
+    for here in ELSEWHERE[kind].values():
+        assert here.replace(",", " ").split()[0] in table
+        assert here.partition("--extractor ")[2] in {"", *EXTRACTORS}
+
+
+def test_extractors_and_models_by_the_names_of_others() -> None:
+    with pytest.raises(GanevalError, match="unknown extractor 'clean-fid'; here it is inception-clean"):
+        ganeval.extract(FAKE, "clean-fid")
+    with pytest.raises(GanevalError, match="unknown model 'Vanilla-GAN'; here it is gan"):
+        get_baseline("Vanilla-GAN")
 
 
 def test_compare_checks_it_too() -> None:
