@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -49,6 +51,25 @@ def test_features_come_back_as_they_were() -> None:
 def test_what_was_never_saved_is_absent() -> None:
     assert caches.load_features("k") is None
     assert caches.load_estimate("k") is None
+
+
+def test_the_source_of_all_that_metrics_import_is_in_the_key_of_estimates() -> None:
+    program = """
+import importlib, pkgutil, sys, ganeval.metrics, ganeval.numerics
+for package in (ganeval.metrics, ganeval.numerics):
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+print(*(module.__file__ for name, module in sys.modules.items() if name.startswith("ganeval.")), sep="\\n")
+"""
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    files = {Path(line) for line in imported.stdout.splitlines()}
+    # Of these no number depends.
+    assert {path for path in files if path.stem not in ("errors", "registry")} == set(caches.metric_sources())
+
+
+def test_what_was_sealed_in_one_form_is_not_read_in_another() -> None:
+    assert caches.unsealed(caches.sealed(b"content", b"form/1\n"), b"form/1\n") == b"content"
+    assert caches.unsealed(caches.sealed(b"content", b"form/1\n"), b"form/2\n") is None
 
 
 def test_an_estimate_comes_back_as_it_was() -> None:
