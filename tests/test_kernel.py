@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ganeval.metrics import kid, mmd
+from ganeval.metrics import cmmd, kid, mmd
 from ganeval.numerics import pairwise
 
 DRAWS = 300
@@ -27,6 +27,20 @@ def test_the_closed_form_is_found() -> None:
     truth = gaussian_mmd(1, 3, 2)
     assert estimate.value == pytest.approx(truth, abs=4 * estimate.std_error)
     assert estimate.std_error < 0.1 * truth
+
+
+@pytest.mark.parametrize(
+    ("dtype", "length", "distance"), [("f4", 1, 1), ("f4", 0.01, 1e3), ("f4", 1e-10, 1), ("f8", 1e-10, 1e4)]
+)
+def test_cmmd_of_rows_much_shorter_than_their_distance_from_the_others(
+    dtype: str, length: float, distance: float
+) -> None:
+    """About the mean of the real rows the fakes' directions are beyond the digits."""
+    x, y = np.random.RandomState(0).randn(2, 60, 8)
+    x, y = (x * length).astype(dtype), (y + distance).astype(dtype)
+    u, v = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (x.astype("f8"), y.astype("f8")))
+    within = sum(np.exp((rows @ rows.T - 1) / 100).mean() for rows in (u, v))
+    assert cmmd(x, y).value == pytest.approx(1000 * (within - 2 * np.exp((u @ v.T - 1) / 100).mean()), rel=1e-5)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.2, 1.0])
