@@ -10,7 +10,7 @@ import torch
 
 from ganeval.errors import GanevalError
 from ganeval.metrics import fid, fid_debiased, kid
-from ganeval.metrics.frechet import ROWS_PER_DIMENSION, distance
+from ganeval.metrics.frechet import ROWS_PER_DIMENSION, distance, nearest_cosines
 from ganeval.numerics import fitted
 from ganeval.numerics.fitted import Fitted, congruent
 from ganeval.numerics.linear import Linear
@@ -285,3 +285,11 @@ def test_the_error_does_not_hang_on_the_order_of_the_images() -> None:
     shuffled = fake[random.permutation(8192)]
     errors = [fid_debiased(rows, real).std_error for rows in (fake, shuffled)]
     assert errors[0] == pytest.approx(errors[1], rel=0.05)
+
+
+@pytest.mark.parametrize(("dtype", "length"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
+def test_the_nearest_cosines_of_rows_much_shorter_than_the_others(dtype: torch.dtype, length: float) -> None:
+    x, y = torch.randn(2, 60, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x, y = (x * length).to(dtype), (y + 1).to(dtype)
+    cosines = torch.nn.functional.cosine_similarity(x.double()[:, None], y.double()[None], dim=2, eps=0)
+    assert torch.allclose(nearest_cosines(x, y), cosines.abs().amax(1), rtol=1e-12)

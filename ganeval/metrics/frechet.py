@@ -203,9 +203,7 @@ def nearest_cosines(x: Tensor, y: Tensor) -> Tensor:
     fakes, reals = Centred.both(x, y)
     best = fakes.norms.new_full((len(x),), -1.0), torch.zeros(len(x), dtype=torch.int64, device=x.device)
     for rows, columns, products in across(fakes, reals):
-        cosines = fakes.dots(rows, reals, columns, products).abs_().div_(reals.lengths[columns])
-        found, which = cosines.max(1)
-        found /= fakes.lengths[rows]
+        found, which = fakes.cosines(rows, reals, columns, products).abs_().max(1)
         better = found > best[0][rows]
         best[0][rows] = torch.where(better, found, best[0][rows])
         best[1][rows] = torch.where(better, which + columns.start, best[1][rows])

@@ -22,8 +22,6 @@ from ganeval.types import Estimate
 BIASED = "the biased estimate is above 0 even for equal distributions"
 SHARP = 16
 """Squared norms over the squared bandwidth from which the rounding of float32 would show in the kernel."""
-LOST = 2e-6
-"""How far rounding may move a cosine, to a small factor; beyond, it is taken of unit vectors in float64."""
 SMALLEST = 50
 """Images of either set from which an interval is given; with 20 it was found to hold 91.5 times in 100."""
 FEWEST_SUBSETS = 10
@@ -264,20 +262,13 @@ def unit_gaussian(bandwidth_squared: float) -> Kernel:
     """The Gaussian kernel of x / ||x|| and y / ||y||, CMMD's."""
 
     def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
-        lost = torch.finfo(products.dtype).eps * _longer(x, rows) * _longer(y, columns)
-        if lost > LOST or (products.dtype == torch.float32 and SHARP * bandwidth_squared < 2):
+        if products.dtype == torch.float32 and SHARP * bandwidth_squared < 2:
             squares = squared_distances(unit(x.rows[rows]), unit(y.rows[columns]))
             return squares.div_(-2 * bandwidth_squared).exp_()
         # ||u - v||^2 = 2 - 2 u.v
-        cosines = x.dots(rows, y, columns, products).div_(x.lengths[rows, None]).div_(y.lengths[columns])
-        return cosines.sub_(1).div_(bandwidth_squared).exp_()
+        return x.cosines(rows, y, columns, products).sub_(1).div_(bandwidth_squared).exp_()
 
     return kernel
-
-
-def _longer(x: Centred, rows: slice) -> float:
-    """What is rounded, rows and rows about the centre, over the rows' own length, at most."""
-    return 1 + float((x.norms[rows].sqrt() / x.lengths[rows]).max())
 
 
 def check_sigma(sigma: float, name: str) -> None:

@@ -10,6 +10,7 @@ decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,8 @@ from ganeval.numerics.moments import mean
 BLOCK = 1024
 CANCELLED = 1e-9
 """A squared distance below this share of the norms has lost its digits to cancellation."""
+LOST = 2e-6
+"""How far rounding may move a cosine, to a small factor; beyond, it is taken of unit vectors in float64."""
 TERMS = 256
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
 FEW = 128
@@ -128,6 +131,15 @@ class Centred:
         constant = other.along[columns] + self.centre.double().square().sum()
         # Widened first: adding float32 to float64 takes three times as long.
         return products.to(torch.float64, copy=True).add_(self.along[rows, None]).add_(constant)
+
+    def cosines(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
+        """x_i.y_j / (||x_i|| ||y_j||), float64, from a block of `products` about the common centre."""
+        # Of rows that are much shorter than their distance from the centre, hardly a digit is left in a product.
+        longer = (1 + float((side.norms[part].sqrt() / side.lengths[part]).max())
+                  for side, part in ((self, rows), (other, columns)))  # fmt: skip
+        if torch.finfo(products.dtype).eps * math.prod(longer) > LOST:
+            return unit(self.rows[rows]) @ unit(other.rows[columns]).T
+        return self.dots(rows, other, columns, products).div_(self.lengths[rows, None]).div_(other.lengths[columns])
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
