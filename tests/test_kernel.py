@@ -29,6 +29,16 @@ def test_the_closed_form_is_found() -> None:
     assert estimate.std_error < 0.1 * truth
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_a_bandwidth_far_below_the_distances_leaves_each_image_alone(dtype: str) -> None:
+    x, y = np.random.RandomState(0).randn(2, 50, 8).astype(dtype)
+    alone = math.sqrt(2 / 50)  # of the kernel's matrices the diagonals are left
+    assert mmd(x, y, bandwidth="fixed", sigma=1e-9).value == pytest.approx(alone, rel=1e-12)
+    # The reference sets the bandwidth, and the fakes have left it behind, as those of a diverged generator.
+    spread, far = mmd(x, y).value, mmd(x * 1e9, y).value
+    assert 0 < spread < alone < far < 1
+
+
 @pytest.mark.parametrize(
     ("dtype", "length", "distance"), [("f4", 1, 1), ("f4", 0.01, 1e3), ("f4", 1e-10, 1), ("f8", 1e-10, 1e4)]
 )

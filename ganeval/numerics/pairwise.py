@@ -24,7 +24,7 @@ BLOCK = 1024
 CANCELLED = 1e-9
 """A squared distance below this share of the norms has lost its digits to cancellation."""
 LOST = 2e-6
-"""How far rounding may move a cosine, to a small factor; beyond, it is taken of unit vectors in float64."""
+"""How far rounding may move a cosine or a kernel's exponent, to a small factor, before it is taken from float64."""
 TERMS = 256
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
 FEW = 128
