@@ -64,6 +64,18 @@ def test_terms_that_hang_on_no_other_image_have_a_design_effect_of_one() -> None
     assert np.mean(effects) == pytest.approx(1, abs=0.06)
 
 
+def test_copies_and_what_rounding_hides_are_told_apart() -> None:
+    x, y = np.random.RandomState(0).randn(2, 200, 16).astype(np.float32)
+    copied = metrics.recall(np.repeat(x[:50], 4, 0), y).details
+    assert copied["no_interval"] == "100% of the samples have 3 copies or more, and fewer in the halves"
+    # A collapsed set far from the real one: distinct, but in float32 products say nothing of how near they are.
+    tight = x * 0.01 + 1e3
+    hidden, told = metrics.recall(tight, y), metrics.recall(tight.astype(np.float64), y)
+    assert hidden.details["no_interval"].startswith("rounding hides how near 100% of the samples are to each other")
+    assert "rounding" not in told.details["no_interval"]
+    assert hidden.value == told.value == 0
+
+
 def test_where_neighbours_have_no_interval_they_say_why() -> None:
     few, flat, (_, real) = draw("equal", 32, 60, 0), draw("equal", 4, 150, 0), draw("equal", 16, 150, 0)
     assert "60 images, where 100" in metrics.one_nn_accuracy(*few).details["no_interval"]

@@ -260,7 +260,7 @@ def unit_gaussian(bandwidth_squared: float) -> Kernel:
     """The Gaussian kernel of x / ||x|| and y / ||y||, CMMD's."""
 
     def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
-        if _sharp(products, 2.0, bandwidth_squared):
+        if _sharp(products, x.longer(rows) * y.longer(columns), bandwidth_squared):
             squares = squared_distances(unit(x.rows[rows]), unit(y.rows[columns]))
             return squares.div_(-2 * bandwidth_squared).exp_()
         # ||u - v||^2 = 2 - 2 u.v
@@ -269,9 +269,9 @@ def unit_gaussian(bandwidth_squared: float) -> Kernel:
     return kernel
 
 
-def _sharp(products: Tensor, norms: float, bandwidth_squared: float) -> bool:
-    """Whether a kernel is so sharp that the rounding of products about the centre, in their type, would show in it."""
-    return torch.finfo(products.dtype).eps * norms > LOST * bandwidth_squared
+def _sharp(products: Tensor, size: float, bandwidth_squared: float) -> bool:
+    """Whether a kernel is so sharp that the rounding of products, of numbers of such a size, would show in it."""
+    return torch.finfo(products.dtype).eps * size > LOST * bandwidth_squared
 
 
 def check_sigma(sigma: float, name: str) -> None:

@@ -186,13 +186,21 @@ class Neighbours:
             count = self.counts[self.balls[name]]
             whole, parts, halves = count.around, count.half_around, count.point_halves
             whole, parts = (c.double() / k if name == "density" else c > 0 for c in (whole, parts))
-        estimate, why = _mean(whole, parts, halves, n, m, {}), None
-        if (empty := near.copied(k)) > COPIES:
-            whose = "samples" if name == "recall" else "real images"
-            why = f"{empty:.0%} of the {whose} have {k} copies or more, and fewer in the halves"
+        estimate = _mean(whole, parts, halves, n, m, {})
+        why = _not_told(near, k, "samples" if name == "recall" else "real images")
         if name in ("precision", "recall") and dim < FLAT:
             why = f"{dim} features, where {FLAT} are needed"
         return replace(estimate, interval=None, details=estimate.details | {"no_interval": why}) if why else estimate
+
+
+def _not_told(near: Near, k: int, whose: str) -> str | None:
+    """Why halves can't tell what the whole would be, where the distances to the k-th nearest are 0 or hidden."""
+    hidden, n = near.hidden(k), len(near.index)
+    if len(hidden) <= COPIES * n:
+        return None
+    if (copies := near.copied(hidden, k)) > COPIES * n:
+        return f"{copies / n:.0%} of the {whose} have {k} copies or more, and fewer in the halves"
+    return f"rounding hides how near {len(hidden) / n:.0%} of the {whose} are to each other; give features in float64"
 
 
 def _covered(

@@ -58,10 +58,16 @@ class Near:
         norms = self.of.norms[rows].view(-1, *(1 for _ in squares.shape[1:]))
         return (self.of.rounding * (3.01 * norms + 2.1 * squares) + self.of.underflow).to(squares.dtype)
 
-    def copied(self, k: int) -> float:
-        """The share of images whose distance to the k-th nearest can't be told from 0."""
+    def hidden(self, k: int) -> Tensor:
+        """The images (H,) whose rough distance to the k-th nearest can't be told from 0."""
         squares = self.squares[:, k - 1]
-        return float((squares <= self.slack(squares)).double().mean())
+        return (squares <= self.slack(squares)).nonzero()[:, 0]
+
+    def copied(self, rows: Tensor, k: int) -> int:
+        """How many of the images `rows` (R,) are at distance 0 from k others in their lists."""
+        index = self.index[rows]
+        squares = exact_squares(self.of.rows, rows.repeat_interleave(index.shape[1]), self.among.rows, index.ravel())
+        return int(((squares.view_as(index) == 0).sum(1) >= k).sum())
 
     def settled(self, rows: Tensor, k: int) -> Tensor:
         """The squared distance from each of the images `rows` (R,) to the k-th nearest, exactly: (R,), float64."""

@@ -10,7 +10,6 @@ decides.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -132,12 +131,13 @@ class Centred:
         # Widened first: adding float32 to float64 takes three times as long.
         return products.to(torch.float64, copy=True).add_(self.along[rows, None]).add_(constant)
 
+    def longer(self, rows: slice) -> float:
+        """How much longer than rows may be what is rounded in their place: these about the centre, and it."""
+        return 1 + float((self.norms[rows].sqrt() / self.lengths[rows]).max())
+
     def cosines(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
         """x_i.y_j / (||x_i|| ||y_j||), float64, from a block of `products` about the common centre."""
-        # Of rows that are much shorter than their distance from the centre, hardly a digit is left in a product.
-        longer = (1 + float((side.norms[part].sqrt() / side.lengths[part]).max())
-                  for side, part in ((self, rows), (other, columns)))  # fmt: skip
-        if torch.finfo(products.dtype).eps * math.prod(longer) > LOST:
+        if torch.finfo(products.dtype).eps * self.longer(rows) * other.longer(columns) > LOST:
             return unit(self.rows[rows]) @ unit(other.rows[columns]).T
         return self.dots(rows, other, columns, products).div_(self.lengths[rows, None]).div_(other.lengths[columns])
 
