@@ -315,6 +315,13 @@ def test_where_no_copying_could_be_seen_the_report_says_so() -> None:
         assert ("no copying can be seen" in found["text"]) == (copies is None)
 
 
+def test_images_that_all_have_one_nearest_training_image_are_too_few_to_tell() -> None:
+    """Fakes and held-out images far from the training set on one side of it: one of each is left."""
+    report = judge(HONEST + 1e3, HELD_OUT + 1e3, np.concatenate([TRAIN, np.full((1, 16), 20.0)]).astype(np.float32))
+    assert (report.verdict, report.p_value, report.n_tested) == ("none", 1, (1, 1))
+    assert "no copying can be seen" in report.minimum_detectable["text"]
+
+
 def test_mirror_images_are_one_for_each_training_image() -> None:
     with pytest.raises(GanevalError, match="10 mirrored images of 2000 training images; give one of each"):
         judge(HONEST, mirrored=features(TRAIN[:10]))

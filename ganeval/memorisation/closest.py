@@ -54,7 +54,7 @@ def one_each(train_rows: np.ndarray, order: np.ndarray) -> np.ndarray:
 def cutoffs(n: int, m: int) -> list[int]:
     """How many of the n + m closest images are looked at: LEAST, twice that, and so on up to TAIL of them."""
     largest = max(LEAST, int(TAIL * (n + m)))
-    return [LEAST << i for i in range((largest // LEAST).bit_length())]
+    return [min(LEAST << i, n + m) for i in range((largest // LEAST).bit_length())]
 
 
 def closest_test(fake: np.ndarray, held_out: np.ndarray) -> tuple[float, float | None]:
