@@ -16,7 +16,7 @@ from ganeval.fp32 import true_fp32
 from ganeval.numerics.inputs import Array, pair, stream
 from ganeval.numerics.mmd import Error, Kernel, Sums, Tally
 from ganeval.numerics.moments import mean
-from ganeval.numerics.pairwise import BLOCK, LOST, Centred, one_pass, squared_distances, unit
+from ganeval.numerics.pairwise import BLOCK, Centred, one_pass, rounding_shows, squared_distances, unit
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
@@ -236,7 +236,7 @@ def gaussian(bandwidth_squared: float) -> Kernel:
 
     def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
         norms = float(x.norms[rows].max() + y.norms[columns].max())
-        if _sharp(products, norms, bandwidth_squared):
+        if rounding_shows(products, norms, bandwidth_squared):
             squares = squared_distances(x.rows[rows], y.rows[columns])
         else:
             squares = x.rough(rows, y, columns, products.double())
@@ -260,18 +260,13 @@ def unit_gaussian(bandwidth_squared: float) -> Kernel:
     """The Gaussian kernel of x / ||x|| and y / ||y||, CMMD's."""
 
     def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
-        if _sharp(products, x.longer(rows) * y.longer(columns), bandwidth_squared):
+        if rounding_shows(products, x.longer(rows) * y.longer(columns), bandwidth_squared):
             squares = squared_distances(unit(x.rows[rows]), unit(y.rows[columns]))
             return squares.div_(-2 * bandwidth_squared).exp_()
         # ||u - v||^2 = 2 - 2 u.v
         return x.cosines(rows, y, columns, products).sub_(1).div_(bandwidth_squared).exp_()
 
     return kernel
-
-
-def _sharp(products: Tensor, size: float, bandwidth_squared: float) -> bool:
-    """Whether a kernel is so sharp that the rounding of products, of numbers of such a size, would show in it."""
-    return torch.finfo(products.dtype).eps * size > LOST * bandwidth_squared
 
 
 def check_sigma(sigma: float, name: str) -> None:

@@ -137,9 +137,14 @@ class Centred:
 
     def cosines(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
         """x_i.y_j / (||x_i|| ||y_j||), float64, from a block of `products` about the common centre."""
-        if torch.finfo(products.dtype).eps * self.longer(rows) * other.longer(columns) > LOST:
+        if rounding_shows(products, self.longer(rows) * other.longer(columns)):
             return unit(self.rows[rows]) @ unit(other.rows[columns]).T
         return self.dots(rows, other, columns, products).div_(self.lengths[rows, None]).div_(other.lengths[columns])
+
+
+def rounding_shows(products: Tensor, size: float, scale: float = 1.0) -> bool:
+    """Whether rounding in the products' type, of numbers of such a size, would show in what is divided by `scale`."""
+    return torch.finfo(products.dtype).eps * size > LOST * scale
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
