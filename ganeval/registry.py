@@ -176,33 +176,6 @@ class Command:
     target: str | Any
 
 
-ELSEWHERE: dict[str, dict[str, str]] = {
-    "metric": {
-        "is": "inception_score", "isc": "inception_score", "ms": "mode_score",
-        "frechet": "fid", "fd": "fid", "frechet_inception_distance": "fid",
-        "fid_inf": "fid_debiased", "fid_infinity": "fid_debiased", "unbiased_fid": "fid_debiased",
-        "kernel_inception_distance": "kid",
-        "swd": "sliced_wasserstein", "wasserstein": "emd, or sliced_wasserstein", "earth_mover": "emd",
-        "1nn": "one_nn_accuracy", "1_nn": "one_nn_accuracy", "one_nn": "one_nn_accuracy", "knn": "one_nn_accuracy",
-        "c2st": "one_nn_accuracy",
-        "prc": "precision and recall, each named", "prdc": "precision, recall, density and coverage, each named",
-        "authpct": "authenticity", "vs": "vendi",
-        "clean_fid": "fid with --extractor inception-clean", "cleanfid": "fid with --extractor inception-clean",
-        "pytorch_fid": "fid with --extractor inception-pytorch", "sfid": "fid with --extractor spatial-inception",
-        "fd_dinov2": "fid with --extractor dinov2", "fd_dino": "fid with --extractor dinov2",
-    },
-    "extractor": {
-        "inceptionv3": "inception", "inception_v3": "inception, or torchvision:inception_v3",
-        "fid": "inception", "sfid": "spatial-inception", "clean_fid": "inception-clean", "cleanfid": "inception-clean",
-        "pytorch_fid": "inception-pytorch",
-    },
-    "model": {
-        "vanilla": "gan", "vanilla_gan": "gan", "minimax": "gan", "minimax_gan": "gan",
-        "ns": "nsgan", "ns_gan": "nsgan", "non_saturating": "nsgan", "unrolled_gan": "unrolled",
-        "improved_gan": "feature_matching, or minibatch_discrimination", "semi_supervised": "ssgan",
-    },
-}  # fmt: skip
-"""{kind: {what papers and other tools call something: what to type here}}, for those who type the former."""
 METRICS: dict[str, Metric] = {}
 EXTRACTORS: dict[str, ExtractorSpec] = {}
 BASELINES: dict[str, Baseline] = {}
@@ -243,7 +216,7 @@ def get_metric(name: str) -> Metric:
         if len(several) > 1 and METRICS.keys() >= set(several):
             raise GanevalError(f"{name!r} are {len(several)} metrics; name them one by one: "
                                + " ".join(f"--metric {part}" for part in several))  # fmt: skip
-        raise unknown("metric", name, METRICS, ELSEWHERE["metric"])
+        raise unknown("metric", name, METRICS)
     return METRICS[key]
 
 
@@ -252,7 +225,7 @@ def get_baseline(name: str) -> Baseline:
     load_plugins()
     key = name.strip().lower().replace("-", "_")
     if key not in BASELINES:
-        raise unknown("model", name, BASELINES, ELSEWHERE["model"])
+        raise unknown("model", name, BASELINES)
     return BASELINES[key]
 
 

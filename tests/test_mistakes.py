@@ -21,12 +21,12 @@ from ganeval import distributed, metrics
 from ganeval.cli import cli
 from ganeval.cli.options import UserPath
 from ganeval.devices import pick_device
-from ganeval.errors import GanevalError
+from ganeval.errors import ELSEWHERE, GanevalError
 from ganeval.evaluate import requested
 from ganeval.images import folders, open_images
 from ganeval.metrics import fid_debiased
 from ganeval.reference import holds_images, is_statistics
-from ganeval.registry import BASELINES, ELSEWHERE, EXTRACTORS, METRICS, get_baseline, load_plugins
+from ganeval.registry import BASELINES, EXTRACTORS, METRICS, get_baseline, load_plugins
 from tests.test_cli import FAST, error, run
 from tests.test_scoring import FAKE, REAL, save
 

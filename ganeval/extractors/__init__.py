@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ganeval.errors import GanevalError, unknown
 from ganeval.fp32 import evaluating, plain_defaults, true_fp32
-from ganeval.registry import ELSEWHERE, EXTRACTORS, load_plugins, resolve
+from ganeval.registry import EXTRACTORS, load_plugins, resolve
 from ganeval.types import Extractor
 
 FIELDS = ("name", "fingerprint", "verified", "weights_sha256", "resize", "to")
@@ -71,7 +71,7 @@ def _loaded(name: str, weights: Path | None) -> Extractor:
     if spec is None and variant and family.strip("."):
         return _imported(family, variant, name, weights)
     if spec is None:
-        raise unknown("extractor", name, EXTRACTORS, ELSEWHERE["extractor"])
+        raise unknown("extractor", name, EXTRACTORS)
     if not variant and spec.variant is None and "<" in spec.name:
         raise GanevalError(f"the extractor {family!r} needs a choice: {spec.name}")
     if variant and not exact and "<" not in spec.name:
