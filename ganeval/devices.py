@@ -52,11 +52,6 @@ def current(device: torch.device) -> AbstractContextManager:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def for_metrics(device: torch.device) -> torch.device:
-    """The device itself, or the CPU beside one that has no float64."""
-    return torch.device("cpu") if device.type == "mps" else device
-
-
 def decoders(device: torch.device, *, files: bool) -> int:
     """How many processes decode images where the user names no number: none, but for files that go to a CUDA card."""
     return min(DECODERS, os.cpu_count() or 1) if files and device.type == "cuda" else 0
@@ -125,8 +120,10 @@ class Fitting(Generic[T]):
         while True:
             try:
                 return [self.function(part) for part in rows.split(self.most)]
-            except torch.cuda.OutOfMemoryError:
-                pass  # to try again out here, where the failure's traceback no longer holds its tensors
+            except RuntimeError as error:  # MPS has no type of its own for it
+                if "out of memory" not in str(error):
+                    raise
+            # Out here, where the failure's traceback no longer holds its tensors.
             if self.most == 1:
                 size = "x".join(map(str, rows.shape[:0:-1]))
                 raise GanevalError(
@@ -134,7 +131,8 @@ class Fitting(Generic[T]):
                     "free some, pass --device cpu, or give smaller images"
                 )
             self.most = max(1, min(self.most, len(rows)) // 2)
-            torch.cuda.empty_cache()
+            if self.device.type in ("cuda", "mps"):
+                torch.get_device_module(self.device).empty_cache()
             log.warning("%s is out of memory; going on with %d images at once", self.device, self.most)
 
 

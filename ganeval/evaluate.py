@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import torch
 
 from ganeval import cache as caches
-from ganeval.devices import for_metrics
 from ganeval.distributed import deal, gather, rank
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
+from ganeval.numerics.inputs import with_float64
 from ganeval.registry import METRICS, Metric, get_metric, load_plugins, resolve
 from ganeval.types import Estimate, Features, Moments
 
@@ -155,7 +155,7 @@ def run(
     shared: each rank of torch.distributed, all of which hold the same features, computes some families; all get all.
     Raises GanevalError from a metric that the user asked for by name.
     """
-    device = for_metrics(device)
+    device = with_float64(device)
     keys = {
         name: caches.key_of(key, name, options, caches.metrics_version(), str(device))
         for name, options in plan.wanted.items()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import torch
 from torch import nn
+
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+"""Kinds of device whose autocast is switched off."""
 
 
 class _Everywhere:
@@ -67,7 +70,9 @@ def true_fp32() -> Iterator[None]:
     no TF32, NVIDIA's rounding to 10 bits, which PyTorch takes for convolutions by default, and no bf16 in their place
     on a CPU. New tensors are float32 and on the CPU where nothing else is said.
     """
-    with _ALL_DIGITS, torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), plain_defaults():
+    with _ALL_DIGITS, ExitStack() as stack, plain_defaults():
+        for kind in filter(torch.amp.is_autocast_available, DEVICES):
+            stack.enter_context(torch.autocast(kind, enabled=False))
         yield
 
 

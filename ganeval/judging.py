@@ -7,11 +7,11 @@ from dataclasses import replace
 import torch
 
 from ganeval.collapse import CollapseReport, collapse_test
-from ganeval.devices import for_metrics
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan
 from ganeval.fp32 import true_fp32
 from ganeval.memorisation import MemorisationReport, memorisation_test
+from ganeval.numerics.inputs import with_float64
 from ganeval.registry import METRICS
 from ganeval.settings import Settings
 from ganeval.sides import Side
@@ -61,7 +61,7 @@ def judge_copying(
 
 
 def _on(features: Features, device: torch.device) -> Features:
-    return replace(features, pooled=features.pooled.to(for_metrics(device)))
+    return replace(features, pooled=features.pooled.to(with_float64(device)))
 
 
 def known_estimates(report: MemorisationReport | None, todo: Plan, seed: int) -> dict[str, Estimate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,12 @@ from torch import Tensor
 
 import ganeval
 from ganeval import devices, evaluate
-from ganeval.devices import Fitting, decoders, fetched, for_metrics, pick_device
+from ganeval.devices import Fitting, decoders, fetched, pick_device
 from ganeval.errors import GanevalError
 from ganeval.extractors import Wrapped, load_extractor
 from ganeval.fp32 import true_fp32
 from ganeval.images import Image, ImageSet
+from ganeval.numerics.inputs import with_float64
 from ganeval.registry import METRICS
 from tests.seeded_weights import save_seeded_inception
 
@@ -28,13 +30,16 @@ PIXELS = torch.from_numpy(np.random.RandomState(0).randint(256, size=(37, 3, 8, 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
 
 
+FULL = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
 class Small:
     """Channel means of the images, with room for so many of them at a time."""
 
     name, fingerprint, verified, weights_sha256 = "small", "small", True, None
 
-    def __init__(self, room: int, room_to_resize: int = 1000) -> None:
-        self.room, self.room_to_resize = room, room_to_resize
+    def __init__(self, room: int, room_to_resize: int = 1000, full: Exception = FULL) -> None:
+        self.room, self.room_to_resize, self.full = room, room_to_resize, full
         self.seen: list[int] = []
 
     def to(self, device: object) -> Small:
@@ -42,13 +47,13 @@ class Small:
 
     def resize(self, images: Tensor) -> Tensor:
         if len(images) > self.room_to_resize:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            raise self.full
         return torch.stack([images.float().mean((2, 3)), images.float().amax((2, 3))], 1)
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         self.seen.append(len(inputs))
         if len(inputs) > self.room:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            raise self.full
         return inputs[:, 0], inputs[:, 1]
 
 
@@ -107,8 +112,9 @@ def test_a_decoding_process_that_ends_is_said_so() -> None:
 # -- memory
 
 
-def test_too_large_a_batch_is_halved_for_good(caplog: pytest.LogCaptureFixture) -> None:
-    small = Small(room=5)
+@pytest.mark.parametrize("full", [FULL, RuntimeError("MPS backend out of memory (MPS allocated: 9.06 GB)")])
+def test_too_large_a_batch_is_halved_for_good(full: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    small = Small(room=5, full=full)
     features = ganeval.extract(PIXELS, small, batch_size=16, cache=False)
     assert torch.equal(features.pooled, PIXELS.float().mean((2, 3)))
     assert torch.equal(features.logits, PIXELS.float().amax((2, 3)))
@@ -116,6 +122,13 @@ def test_too_large_a_batch_is_halved_for_good(caplog: pytest.LogCaptureFixture) 
     assert [record.message for record in caplog.records] == [
         "cpu is out of memory; going on with 8 images at once", "cpu is out of memory; going on with 4 images at once",
     ]  # fmt: skip
+
+
+def test_another_failure_is_not_taken_for_a_lack_of_memory() -> None:
+    small = Small(room=5, full=RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="mat1"):
+        ganeval.extract(PIXELS, small, batch_size=16, cache=False)
+    assert small.seen == [16]
 
 
 def test_a_resize_that_does_not_fit_is_halved_too() -> None:
@@ -189,16 +202,19 @@ def test_neither_networks_nor_metrics_take_tf32(monkeypatch: pytest.MonkeyPatch)
         _ = 1 / 0
 
 
+@pytest.mark.parametrize("kind", ["cpu", "cuda", "mps", "xpu"])
+def test_autocast_is_off_where_all_digits_are_wanted(kind: str) -> None:
+    with warnings.catch_warnings(action="ignore"), torch.autocast(kind, dtype=torch.float16):  # of absent devices
+        before = torch.is_autocast_enabled(kind)
+        with true_fp32():
+            assert not torch.is_autocast_enabled(kind)
+        assert torch.is_autocast_enabled(kind) == before
+
+
 def test_metrics_of_a_device_without_float64_are_computed_on_the_cpu() -> None:
-    fake, real = (ganeval.extract(rows, "pixels:4", cache=False) for rows in (PIXELS[:20], PIXELS[20:]))
-    todo = evaluate.plan(["kid", "precision"], fake, real, "pixels", 0)
-    there, here = (
-        evaluate.run(todo, fake, real, device=torch.device(name), cache_key=None)[0] for name in ("mps", "cpu")
-    )
-    assert {name: line.estimate.value for name, line in there.items()} == {
-        name: line.estimate.value for name, line in here.items()
-    }
-    assert for_metrics(torch.device("cuda:1")) == torch.device("cuda:1")
+    """What that changes: tests/test_on_a_card.py."""
+    assert with_float64(torch.device("mps")) == CPU
+    assert with_float64(torch.device("cuda:1")) == torch.device("cuda:1")
 
 
 def test_decoding_processes_by_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,12 @@ from ganeval.comparison.differences import Difference, difference, nearer
 from ganeval.comparison.influence import Influence
 from ganeval.comparison.neighbours import neighbours
 from ganeval.comparison.report import Compared, ComparisonReport
-from ganeval.devices import environment, for_metrics, pick_device
+from ganeval.devices import environment, pick_device
 from ganeval.errors import GanevalError
 from ganeval.evaluate import Plan, Requests, plan, read_of, requested, tried, values
 from ganeval.fp32 import true_fp32
 from ganeval.images import ImageSet, Source
-from ganeval.numerics.inputs import matrix, pair, row_digests
+from ganeval.numerics.inputs import matrix, pair, row_digests, with_float64
 from ganeval.numerics.multiple import holm
 from ganeval.registry import METRICS, Metric
 from ganeval.report import ExtractorInfo
@@ -126,7 +126,7 @@ def compare_sets(
     _check(one, two, real)
     info = ExtractorInfo.of(net, x, settings.precision, reason)
     todo = plan(settings.metrics, x if y.logits is not None else y, data, info.name, settings.seed)
-    found, failed = _differences(todo, x, y, data, for_metrics(device), settings.seed, paired)
+    found, failed = _differences(todo, x, y, data, with_float64(device), settings.seed, paired)
     adjusted = holm([d.p_value for d in found.values()])
     compared = {
         name: Compared(METRICS[name], info.title(METRICS[name]), d, p, todo.wanted[name],

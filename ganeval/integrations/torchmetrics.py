@@ -8,6 +8,7 @@ one network, and compute the features of a batch that all of them are given once
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -22,7 +23,7 @@ from ganeval.integrations._shared import shared_extractor
 from ganeval.metrics import inception_score, kid, one_nn_accuracy
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
-from ganeval.numerics.inputs import matrix
+from ganeval.numerics.inputs import matrix, with_float64
 from ganeval.numerics.moments import Running
 from ganeval.registry import METRICS
 from ganeval.types import ExtractorLike
@@ -53,6 +54,18 @@ class _OnFeatures(Metric):
         self._extractor = None if extractor is None else shared_extractor(extractor, weights)
         self.reset_real_features = reset_real_features
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> _OnFeatures:
+        # Beside a device without float64 the states stay on the CPU; images are taken to it all the same.
+        device = fn(torch.empty(0, device=self.device)).device
+        super()._apply(fn if with_float64(device) == device else Tensor.cpu, *args, **kwargs)
+        self._device = device
+        return self
+
+    @property
+    def _place(self) -> torch.device:
+        """Where states are."""
+        return with_float64(self.device)
+
     def reset(self) -> None:
         kept = {} if self.reset_real_features else {k: getattr(self, k) for k in self._defaults if k.startswith("real")}
         kept = {name: list(state) if isinstance(state, list) else state for name, state in kept.items()}
@@ -68,7 +81,7 @@ class _OnFeatures(Metric):
             found = [known for known in gather(own, process_group or self.process_group) if known]
             if not state and found:
                 width, dtype = found[0]
-                setattr(self, name, [torch.empty(0, width, dtype=dtype, device=self.device)])
+                setattr(self, name, [torch.empty(0, width, dtype=dtype, device=self._place)])
         super()._sync_dist(dist_sync_fn, process_group)
 
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -110,8 +123,8 @@ class FID(_OnFeatures):
         side = "real" if real else "fake"
         if rows.shape[1] != len(getattr(self, f"{side}_mean")):
             raise GanevalError(f"the batch has {rows.shape[1]} features, and this FID takes {self._dim}")
-        total = reduce(add, [*self._running(side), Running.of(rows.to(self.device).double())])
-        setattr(self, f"{side}_n", torch.tensor(total.n, device=self.device))
+        total = reduce(add, [*self._running(side), Running.of(rows.to(self._place).double())])
+        setattr(self, f"{side}_n", torch.tensor(total.n, device=self._place))
         setattr(self, f"{side}_mean", total.mean)
         setattr(self, f"{side}_scatter", total.scatter)
 
@@ -147,7 +160,7 @@ class _OnRows(_OnFeatures):
         if len(images) == 0:
             return
         rows, _ = self._features(images)
-        (self.real if real else self.fake).append(rows.to(self.device))
+        (self.real if real else self.fake).append(rows.to(self._place))
 
     def _sides(self) -> tuple[Tensor, Tensor]:
         if not len(self.fake) or not len(self.real):
@@ -229,7 +242,7 @@ class InceptionScore(_OnFeatures):
         found = pooled if self._extractor is None else logits
         if found is None:
             raise GanevalError("the extractor has no class logits, which the Inception Score needs")
-        self.logits.append(found.to(self.device))
+        self.logits.append(found.to(self._place))
 
     def compute(self) -> Tensor:
         """The mean over the parts, float64 ()."""

@@ -12,10 +12,17 @@ from torch import Tensor
 from ganeval.errors import GanevalError
 
 Array = Tensor | np.ndarray
+NO_FLOAT64 = ("mps",)
+"""Kinds of device without it, beside which all is computed on the CPU."""
+
+
+def with_float64(device: torch.device) -> torch.device:
+    """The device itself, or the CPU beside one that has no float64."""
+    return torch.device("cpu") if device.type in NO_FLOAT64 else device
 
 
 def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
-    """`rows` as a finite float tensor (N, D), on its own device; float32 stays float32, all else is float64.
+    """`rows` as a finite float tensor (N, D), on `with_float64` of its device; float32 stays so, all else is float64.
 
     Raises GanevalError for another rank, fewer than `at_least` rows, NaN or infinity.
     """
@@ -32,6 +39,7 @@ def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
         raise GanevalError(f"{name} must be features of shape (N, D), got {tuple(tensor.shape)}")
     if len(tensor) < at_least:
         raise GanevalError(f"{name} has {len(tensor)} row(s); this metric needs at least {at_least} images")
+    tensor = tensor.to(with_float64(tensor.device))
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.double()
     # One NaN or infinity makes the sum so; a sum that overflows by itself is looked at again.
