@@ -12,8 +12,8 @@ from ganeval.errors import GanevalError
 from ganeval.metrics import fid, fid_debiased, kid
 from ganeval.metrics.frechet import ROWS_PER_DIMENSION, distance, nearest_cosines
 from ganeval.numerics import fitted
+from ganeval.numerics.first_order import Linear
 from ganeval.numerics.fitted import Fitted, congruent
-from ganeval.numerics.linear import Linear
 from ganeval.numerics.moments import COLUMNS, moments, scatter
 from ganeval.types import Moments
 from tests.benchmarks.coverage_fid import Population, one

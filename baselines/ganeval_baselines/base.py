@@ -136,7 +136,7 @@ class GAN(Model):
         """n samples (n, *shape), of the classes `labels` where the model is conditional."""
         return self.generator(self.latents(n), labels) if self.conditional else self.generator(self.latents(n))
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Tensor:
+    def scores(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """The discriminator's logits (B,)."""
         return self.discriminator(x, labels) if self.conditional else self.discriminator(x)
 
@@ -146,15 +146,15 @@ class GAN(Model):
     def discriminator_loss(self, batch: Batch) -> Terms:
         with torch.no_grad():
             fake = self.sample(len(batch.real), batch.labels)
-        real = self.judge(batch.real, batch.labels)
+        real = self.scores(batch.real, batch.labels)
         return {
-            "adversarial": self.pair.discriminator(real, self.judge(fake, batch.labels)),
+            "adversarial": self.pair.discriminator(real, self.scores(fake, batch.labels)),
             **self.penalty(batch, fake),
         }
 
     def generator_loss(self, batch: Batch) -> Terms:
         fake = self.sample(len(batch.real), batch.labels)
-        return {"adversarial": self.pair.generator(self.judge(fake, batch.labels))}
+        return {"adversarial": self.pair.generator(self.scores(fake, batch.labels))}
 
     def penalty(self, batch: Batch, fake: Tensor) -> Terms:
         """Further terms of the discriminator's loss, on the same fakes."""

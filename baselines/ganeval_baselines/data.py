@@ -63,14 +63,14 @@ def stream(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def generator(*numbers: int) -> torch.Generator:
+def rng(*numbers: int) -> torch.Generator:
     """A random generator on the CPU, the same on every machine."""
     return torch.Generator().manual_seed(stream(*numbers))
 
 
 @lru_cache(maxsize=4)
 def _shuffle(seed: int, epoch: int, n: int) -> Tensor:
-    return torch.randperm(n, generator=generator(seed, epoch, n))
+    return torch.randperm(n, generator=rng(seed, epoch, n))
 
 
 def rows(seed: int, step: int, size: int, n: int) -> Tensor:
@@ -103,7 +103,7 @@ class Mixture:
         return hashlib.sha256(repr((self.centres.tolist(), self.spread)).encode()).hexdigest()
 
     def batch(self, seed: int, step: int, size: int) -> Batch:
-        return Batch(self.draw(size, generator(seed, step)), None)
+        return Batch(self.draw(size, rng(seed, step)), None)
 
     def draw(self, n: int, random: torch.Generator) -> Tensor:
         """n points (n, 2)."""

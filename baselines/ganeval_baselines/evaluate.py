@@ -15,7 +15,7 @@ from ganeval.errors import GanevalError
 from ganeval.numerics.intervals import binomial
 from ganeval.types import Features
 from ganeval_baselines.base import GAN
-from ganeval_baselines.data import Batch, Images, Mixture, generator, stream, to_uint8
+from ganeval_baselines.data import Batch, Images, Mixture, rng, stream, to_uint8
 
 VERSION = 2
 """Of all that is below, in every record: to be raised where a change, here or in a metric, could move a number.
@@ -90,7 +90,7 @@ def draw(model: GAN, data: Mixture | Images, n: int, *seed: int, batch: int = 50
     torch.manual_seed(stream(*seed))
     labels = None
     if model.conditional and isinstance(data, Images):
-        labels = data.draw_labels(n, generator(*seed))
+        labels = data.draw_labels(n, rng(*seed))
     parts = []
     for first in range(0, n, batch):
         asked = None if labels is None else labels[first : first + batch].to(model.device)
@@ -147,7 +147,7 @@ def reference_of(data: Mixture | Images, extractor: str = "auto", device: str = 
     Raises UnobtainableError where the extractor's weights can't be had.
     """
     if isinstance(data, Mixture):
-        points = data.draw(POINTS, generator(0, 2**32))
+        points = data.draw(POINTS, rng(0, 2**32))
         return Reference(data, "points", points_as_features(points, data), device)
     name = (data.held_out.extractor or "inception") if extractor == "auto" else extractor
     return Reference(data, name, ganeval.extract(data.reference(), name, device=device), device)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ganeval.images import Source
-from ganeval_baselines.data import Batch, Images, generator, load, pixels_of, rows, to_uint8
+from ganeval_baselines.data import Batch, Images, load, pixels_of, rng, rows, to_uint8
 from ganeval_baselines.shifts import window
 
 REACH = 4
@@ -70,12 +70,12 @@ class MultiMNIST(Images):
         return _pairs(self.pixels, self.labels)
 
     def batch(self, seed: int, step: int, size: int) -> Batch:
-        return self.pairs.draw(rows(seed, step, size, len(self.pixels)), generator(seed, step))
+        return self.pairs.draw(rows(seed, step, size, len(self.pixels)), rng(seed, step))
 
     def test_pairs(self) -> Batch:
         """The fixed test set, the same whatever a run's seed."""
         pairs = _pairs(pixels_of(self.held_out)[:, :1], self.held_out.labels)
-        return pairs.draw(torch.arange(len(pairs.digits)), generator(0, 2**36))
+        return pairs.draw(torch.arange(len(pairs.digits)), rng(0, 2**36))
 
     def reference(self) -> Source:
         """The test pairs, (10,000, 1, 36, 36)."""

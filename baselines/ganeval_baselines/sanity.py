@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganeval_baselines.data import Images, Mixture, generator, to_uint8
+from ganeval_baselines.data import Images, Mixture, rng, to_uint8
 from ganeval_baselines.evaluate import Samples
 
 TITLES = {
@@ -33,7 +33,7 @@ BLOCK = 1024
 
 def sanity_samples(name: str, data: Mixture | Images, n: int, seed: int) -> Samples:
     """n samples of one of the rows above."""
-    random = generator(seed, 2**36)
+    random = rng(seed, 2**36)
     real = _real(data, n, random)
     if name == "real":
         made = real

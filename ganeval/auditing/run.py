@@ -86,13 +86,13 @@ def audit_with(
     half, other = banks.pick(((REAL, rows[::2]),)), banks.pick(((REAL, rows[1::2]),))
     # Held-out images play the training set where there is none, so what needs one always runs.
     todo = plan(settings.metrics, half, other, banks.net.name, seed, train=other)
-    bench = _Bench(banks, replace(todo, explicit=False), pick_device(settings.device))
+    found = _Scores(banks, replace(todo, explicit=False), pick_device(settings.device))
     with tqdm(total=repeats * len(names), desc="audit", disable=not settings.progress, leave=False) as bar:
         for repeat in range(repeats):
             draw = _draw(banks, clusters, to_centre, seed, repeat)
-            bench.known.clear()
+            found.known.clear()
             for name in names:
-                bench.score(name, draw)
+                found.score(name, draw)
                 bar.update()
     info = ExtractorInfo.of(banks.net, real, settings.precision, reason)
     sets = {bank: _info(banks.images[bank]) for bank in (REAL, TRAIN, GENERATED) if bank in banks.images}
@@ -104,11 +104,11 @@ def audit_with(
         seed=seed,
         clusters=k,
         metrics=todo.wanted,
-        curves=bench.curves(),
-        seconds=bench.least_seconds(),
-        skipped={**todo.skipped, **bench.failed},
+        curves=found.curves(),
+        seconds=found.least_seconds(),
+        skipped={**todo.skipped, **found.failed},
         warnings=notes,
-        environment=environment(bench.device),
+        environment=environment(found.device),
     )
 
 
@@ -116,7 +116,7 @@ def _info(images: ImageSet) -> SetInfo:
     return SetInfo(images.source, len(images), images.content_key())
 
 
-class _Bench:
+class _Scores:
     """Scores levels and keeps what came out: {(experiment, metric, line): {strength: [score of each repeat]}}."""
 
     def __init__(self, banks: Banks, todo: Plan, device: torch.device) -> None:

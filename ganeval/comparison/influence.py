@@ -20,8 +20,8 @@ from ganeval.metrics.class_scores import parts, softmax
 from ganeval.metrics.diversity import vendi as vendi_score
 from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, debiased
 from ganeval.metrics.kernel import cmmd_kernel, gaussian, kid_kernel, squared_bandwidth
+from ganeval.numerics.first_order import linearise
 from ganeval.numerics.fitted import Fitted
-from ganeval.numerics.linear import linearise
 from ganeval.numerics.mmd import Kernel, Sums, Tally
 from ganeval.numerics.pairwise import Centred, one_pass
 from ganeval.types import Moments

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
+from ganeval.numerics.first_order import Linear, linearise
 from ganeval.numerics.fitted import Fitted, trace_of_root_product
 from ganeval.numerics.inputs import Array, matrix, pair, stream
 from ganeval.numerics.intervals import normal
-from ganeval.numerics.linear import Linear, linearise
 from ganeval.numerics.pairwise import BLOCK, Centred, across, unit
 from ganeval.types import Estimate, Moments
 
@@ -109,7 +109,7 @@ def _not_negative(value: float) -> float:
 def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None, *, seed: int) -> Estimate:
     """`fid_debiased` of sets whose distance is `whole`, and whose first order is known or can't be had."""
     enough = max(SMALLEST, ROWS_PER_DIMENSION * x.dim)
-    fewest = min(len(side.rows) for side in (x, y) if side.rows is not None)
+    fewest = min(side.n for side in (x, y) if side.n and not side.exact)
     random = stream(seed)
     pairs = (two for _ in range(HALVINGS) for two in zip(x.halves(random), y.halves(random), strict=True))
     first = next(pairs)
@@ -120,7 +120,7 @@ def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None, *, seed:
     value = 2 * whole - sum(distances) / (2 * HALVINGS) + (2 * linear.higher_bias() if linear else 0)
     n, m = x.n, y.n
     details: dict[str, Any] = {"plain": whole, "bias": whole - value}
-    if y.rows is None:
+    if y.exact:
         details["reference"] = "taken as exact: only the samples' part of the bias and of the error is in the number"
         # The bias goes with the number of images, about alike for both sets.
         if m is None:
@@ -128,7 +128,7 @@ def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None, *, seed:
                 "too high by the bias that the reference's own images add, and the statistics do not say how many they "
                 "are: score against the images, or make the statistics by `ganeval reference`"
             )
-        elif (stays := (whole - value) * (n or 0) / m) > (linear.variance() ** 0.5 if linear else 0) / 2:
+        elif (stays := (whole - value) * fewest / m) > (linear.variance() ** 0.5 if linear else 0) / 2:
             details["warning"] = (
                 f"about {stays:.2g} of it is the bias that the reference's own {m:,} images add, which statistics "
                 "do not tell: score against the images"

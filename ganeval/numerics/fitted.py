@@ -36,6 +36,11 @@ class Fitted:
         return data if self.which is None else data[self.which]
 
     @property
+    def exact(self) -> bool:
+        """Whether it is moments alone."""
+        return isinstance(self.data, Moments)
+
+    @property
     def n(self) -> int | None:
         return self.data.n if isinstance(self.data, Moments) else len(self.data if self.which is None else self.which)
 
@@ -46,7 +51,7 @@ class Fitted:
     @property
     def few(self) -> bool:
         """Whether there are fewer images than features, so that the rows are a smaller root than the covariance's."""
-        return self.n is not None and self.n < self.dim and not isinstance(self.data, Moments)
+        return not self.exact and self.n is not None and self.n < self.dim
 
     @property
     def moments(self) -> Moments:

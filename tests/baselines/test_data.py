@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from ganeval_baselines import data as datasets
-from ganeval_baselines.data import Images, generator, grid25, ring8, rows, stream, to_uint8
+from ganeval_baselines.data import Images, grid25, ring8, rng, rows, stream, to_uint8
 from PIL import Image
 
 from ganeval.errors import GanevalError, UnobtainableError
@@ -48,7 +48,7 @@ def test_grid25_is_every_pair_of_five_places() -> None:
 
 @pytest.mark.parametrize("mixture", [ring8(), grid25()], ids=lambda m: m.name)
 def test_a_mixture_is_equal_gaussians(mixture: datasets.Mixture) -> None:
-    points = mixture.draw(50_000, generator(1))
+    points = mixture.draw(50_000, rng(1))
     apart, mode = torch.cdist(points, mixture.centres).min(1)
     k = len(mixture.centres)
     counts = torch.bincount(mode, minlength=k).double()

@@ -39,7 +39,7 @@ def test_modes_and_high_quality_of_planted_points() -> None:
 
 def test_a_perfect_generator_of_the_ring_has_all_modes_and_three_sigma_quality() -> None:
     ring = data.ring8()
-    rows = evaluate.mixture_modes(ring.draw(2500, data.generator(1)), ring)
+    rows = evaluate.mixture_modes(ring.draw(2500, data.rng(1)), ring)
     assert rows["modes"]["value"] == 8
     # Of a plane Gaussian, exp(-9 / 2) lies beyond three standard deviations.
     assert rows["high_quality"]["value"] == pytest.approx(1 - math.exp(-4.5), abs=0.006)

@@ -238,7 +238,7 @@ def test_wgan_gp_s_points_lie_between_the_real_and_the_fake(monkeypatch: pytest.
     seen: list[Tensor] = []
     made = toy("wgan_gp")
     made.model.discriminator = Bowl(1.0)
-    monkeypatch.setattr(made.model, "judge", lambda x, labels: seen.append(x.detach()) or x.square().sum(1))
+    monkeypatch.setattr(made.model, "scores", lambda x, labels: seen.append(x.detach()) or x.square().sum(1))
     torch.manual_seed(0)
     real, fake = torch.zeros(400, 1, 8, 8), torch.ones(400, 1, 8, 8)
     made.model.penalty(Batch(real, None), fake)
@@ -596,10 +596,10 @@ def test_ssgan_s_real_logit_gives_z_over_z_plus_one() -> None:
     made = ssgan()
     logits = made.model.discriminator(made.batch.real)
     z = logits.exp().sum(1)
-    torch.testing.assert_close(made.model.judge(made.batch.real, None).sigmoid(), z / (z + 1))
+    torch.testing.assert_close(made.model.scores(made.batch.real, None).sigmoid(), z / (z + 1))
     # The same as a softmax over K + 1 logits, the last of them 0.
     whole = torch.cat([logits, torch.zeros(N, 1)], 1).softmax(1)
-    torch.testing.assert_close(made.model.judge(made.batch.real, None).sigmoid(), 1 - whole[:, -1])
+    torch.testing.assert_close(made.model.scores(made.batch.real, None).sigmoid(), 1 - whole[:, -1])
 
 
 def test_ssgan_by_hand() -> None:

@@ -19,7 +19,7 @@ from ganeval_baselines import evaluate
 from ganeval_baselines import train as harness
 from ganeval_baselines.base import GAN, Model
 from ganeval_baselines.checkpoint import State
-from ganeval_baselines.data import Batch, generator
+from ganeval_baselines.data import Batch, rng
 from ganeval_baselines.log import Log
 from ganeval_baselines.plan import Run, plan
 from ganeval_baselines.train import build, one_step, train
@@ -162,7 +162,7 @@ def test_noise_is_not_the_data_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     latents = type(state.model).latents  # type: ignore[attr-defined]
     monkeypatch.setattr(type(state.model), "latents", lambda self, n: drawn.append(latents(self, n)) or drawn[-1])
     steps_of(run, 2, state)
-    random = generator(run.seed, 1)
+    random = rng(run.seed, 1)
     torch.randint(8, (128,), generator=random)
     spread = torch.randn(128, 2, generator=random)
     assert run.data.batch(run.seed, 1, 128).real.sub(0.01 * spread).norm(dim=1).sub(1).abs().max() < 1e-5

@@ -26,5 +26,5 @@ class DRAGAN(GAN):
         real = batch.real
         mix = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
         around = real + mix * 0.5 * real.std() * torch.rand_like(real)
-        excess = losses.slope(lambda x: self.judge(x, batch.labels), around) - 1
+        excess = losses.slope(lambda x: self.scores(x, batch.labels), around) - 1
         return {"penalty": self.settings.penalty_weight * excess.square().mean()}

@@ -62,7 +62,7 @@ class SSGAN(GAN):
     def build_discriminator(self) -> nn.Module:
         return Discriminator(self.shape, self.settings.width, self.norm, outputs=self.classes)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Tensor:
+    def scores(self, x: Tensor, labels: Tensor | None) -> Tensor:
         return self.discriminator(x).logsumexp(1)
 
     @torch.no_grad()
@@ -79,8 +79,8 @@ class SSGAN(GAN):
         supervised = cross_entropy(self.discriminator(self.some[rows]), self.their_labels[rows])
         with torch.no_grad():
             fake = self.sample(len(batch.real))
-        real = self.judge(batch.real, None)
-        unsupervised = softplus(-real).mean() + softplus(self.judge(fake, None)).mean()
+        real = self.scores(batch.real, None)
+        unsupervised = softplus(-real).mean() + softplus(self.scores(fake, None)).mean()
         return {"supervised": supervised, "unsupervised": 0.5 * unsupervised}
 
     def generator_loss(self, batch: Batch) -> Terms:

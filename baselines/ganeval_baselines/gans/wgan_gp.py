@@ -38,5 +38,5 @@ class WGANGP(GAN):
     def penalty(self, batch: Batch, fake: Tensor) -> Terms:
         mix = torch.rand(len(fake), *[1] * (fake.ndim - 1), device=fake.device)
         between = mix * batch.real + (1 - mix) * fake
-        excess = losses.slope(lambda x: self.judge(x, batch.labels), between) - 1
+        excess = losses.slope(lambda x: self.scores(x, batch.labels), between) - 1
         return {"penalty": self.settings.penalty_weight * excess.square().mean()}
