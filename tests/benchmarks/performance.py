@@ -51,6 +51,7 @@ processes (`--workers`; 0 on the CPU and for arrays), their pixels copied from p
 and resized on the card, and results come back one batch late. Convolutions and products are fp32 without TF32 unless
 `--precision` says bf16 or fp16; metrics are computed on the card. A batch that does not fit the card's
 memory is halved, and so are those after it. On Apple's MPS, which has no float64, metrics are computed on the CPU.
+That nothing mixes devices is tested with a stand-in for a card, with float64 and without (`tests/test_on_a_card.py`).
 
 Left out: nvJPEG, for it rounds otherwise than libjpeg, and the same file would have other pixels and another FID than
 on a CPU; CUDA graphs, which save what Python spends on launching kernels, and little at batches of 256
