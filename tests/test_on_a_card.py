@@ -80,16 +80,20 @@ def test_the_card_refuses_what_a_card_refuses() -> None:
         x.sum()
 
 
+@pytest.mark.parametrize("copies", [1, 20], ids=["distinct", "copies"])
 @pytest.mark.parametrize("name", METRICS)
-def test_each_metric(name: str, a_card: Card) -> None:
+def test_each_metric(name: str, copies: int, a_card: Card) -> None:
+    """The fakes lie there, which decides; copies have ties and empty directions, which are settled apart."""
     metric = METRICS[name]
     random = torch.Generator().manual_seed(0)
-    fake, real, train = (torch.randn(300, 16, generator=random) + 2 for _ in range(3))
-    sets = [fake, *([train] if metric.train == "needed" else []), *([real] if metric.reference else [])]
-    here = metric.fn(*sets)
+    fake, real, train = (
+        (torch.randn(n // copies, 16, generator=random) + 9).repeat(copies, 1) for n in (300, 260, 280)
+    )
+    others = [*([train] if metric.train == "needed" else []), *([real] if metric.reference else [])]
+    here = metric.fn(fake, *others)
     with a_card() as device:
-        found = metric.fn(*(rows.to(device) for rows in sets))
-    assert same(found, here)
+        for place in (device, "cpu"):
+            assert same(metric.fn(fake.to(device), *(rows.to(place) for rows in others)), here)
 
 
 def test_statistics_of_the_cpu(a_card: Card) -> None:
