@@ -44,7 +44,7 @@ def images(seed: int, n: int = 250) -> Tensor:
     return torch.from_numpy(noisy.clip(0, 255).astype(np.uint8))
 
 
-FAKE, REAL, TRAIN = images(1), images(2), images(3)
+FAKE, REAL, TRAIN = images(1), images(2), images(3, 220)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_the_card_refuses_what_a_card_refuses() -> None:
         x.sum()
 
 
-@pytest.mark.parametrize("copies", [1, 20], ids=["distinct", "copies"])
+@pytest.mark.parametrize("copies", [1, 50], ids=["distinct", "copies"])
 @pytest.mark.parametrize("name", METRICS)
 def test_each_metric(name: str, copies: int, a_card: Card) -> None:
     """The fakes lie there, which decides; copies have ties and empty directions, which are settled apart."""
