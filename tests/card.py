@@ -77,7 +77,7 @@ class _Operations(TorchDispatchMode):
             return result
         # What an operation in place gives back is the tensor itself.
         known = {id(x.held): x for x in tensors if isinstance(x, OnCard)}
-        return tree_map_only(Tensor, lambda x: known.get(id(x)) if id(x) in known else self._sent(x), result)
+        return tree_map_only(Tensor, lambda x: known[id(x)] if id(x) in known else self._sent(x), result)
 
     def _sent(self, x: Tensor) -> OnCard:
         if x.dtype == torch.float64 and not self.float64:
