@@ -247,14 +247,22 @@ def test_repeated_images_that_leave_only_the_halves_singular_are_measured_to_the
         assert fid_debiased(x, y).value == pytest.approx(double.value, rel=1e-6)
 
 
-def test_the_moments_of_a_second_half_are_what_the_first_leaves_of_the_whole() -> None:
-    rows = torch.from_numpy(np.random.RandomState(0).randn(401, 30) + np.arange(30))
-    first, second = Fitted(rows).halves(np.random.RandomState(1))
-    assert (first.n, second.n) == (200, 201)
-    for half in (first, second):
-        direct = moments(half.rows)
-        np.testing.assert_allclose(half.moments.mean, direct.mean, rtol=1e-12)
-        np.testing.assert_allclose(half.moments.cov, direct.cov, atol=1e-12)
+@pytest.mark.parametrize("n", [400, 401, 402, 403])
+def test_halves_are_made_of_quarters_and_so_are_their_moments(n: int) -> None:
+    rows = torch.from_numpy(np.random.RandomState(0).randn(n, 30) + np.arange(30))
+    whole = Fitted.in_quarters(rows, np.random.RandomState(1))
+    sets = [whole]
+    for halving in whole.halvings():
+        assert sorted(half.n or 0 for half in halving) == [n // 2, n - n // 2]
+        assert sorted(torch.cat([half.rows for half in halving if half.rows is not None])[:, 0]) == sorted(rows[:, 0])
+        sets += halving
+    # Half of the rows of either half of one halving are in each half of the other.
+    shared = len({*sets[1].which.tolist()} & {*sets[3].which.tolist()})
+    assert shared == n // 4
+    for part in sets:
+        direct = moments(part.rows)
+        np.testing.assert_allclose(part.moments.mean, direct.mean, rtol=1e-12)
+        np.testing.assert_allclose(part.moments.cov, direct.cov, atol=1e-12)
 
 
 @pytest.mark.parametrize("singular", [(), (0,), (1,), (0, 1)])

@@ -18,10 +18,10 @@ from torch import Tensor
 from ganeval.errors import GanevalError
 from ganeval.metrics.class_scores import parts, softmax
 from ganeval.metrics.diversity import vendi as vendi_score
-from ganeval.metrics.frechet import HALVINGS, ROWS_PER_DIMENSION, debiased
+from ganeval.metrics.frechet import ROWS_PER_DIMENSION, debiased, fitted
 from ganeval.metrics.kernel import cmmd_kernel, gaussian, kid_kernel, squared_bandwidth
 from ganeval.numerics.first_order import linearise
-from ganeval.numerics.fitted import Fitted
+from ganeval.numerics.fitted import HALVINGS
 from ganeval.numerics.mmd import Kernel, Sums, Tally
 from ganeval.numerics.pairwise import Centred, one_pass
 from ganeval.types import Moments
@@ -65,7 +65,7 @@ def frechet(
     fewest = min(len(fake), len(real) if isinstance(real, Tensor) else len(fake))
     if "fid_debiased" in wanted and fewest < ROWS_PER_DIMENSION * fake.shape[1]:
         raise GanevalError(f"needs {ROWS_PER_DIMENSION} images for each of the {fake.shape[1]} features")
-    x, y = Fitted(fake), Fitted(real)
+    x, y = fitted(fake, real, wanted)
     linear = linearise(x, y)
     if linear is None:
         raise GanevalError(f"needs more images in each set than the {fake.shape[1]} features, and covariances of full "
@@ -76,7 +76,7 @@ def frechet(
     plain = Influence(linear.distance, int(linear.n), linear.fake, m, linear.real, second)
     found = {"fid": plain} if "fid" in wanted else {}
     if "fid_debiased" in wanted:
-        estimate = debiased(x, y, linear.distance, linear, **wanted["fid_debiased"])
+        estimate = debiased(x, y, linear.distance, linear)
         found["fid_debiased"] = replace(plain, value=estimate.value, kept=1 + 1 / HALVINGS)
     return found
 

@@ -12,15 +12,12 @@ from torch import Tensor
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
 from ganeval.numerics.first_order import Linear, linearise
-from ganeval.numerics.fitted import Fitted, trace_of_root_product
+from ganeval.numerics.fitted import HALVINGS, Fitted, trace_of_root_product
 from ganeval.numerics.inputs import Array, matrix, pair, stream
 from ganeval.numerics.intervals import normal
 from ganeval.numerics.pairwise import BLOCK, Centred, across, unit
 from ganeval.types import Estimate, Moments
 
-HALVINGS = 2
-"""Random halvings of both sets whose distances are averaged: the second takes a quarter off the extrapolation's
-variance, each further one less."""
 SINGULAR = "a covariance is singular, so that the influence of an image is not defined"
 ROWS_PER_DIMENSION = 4
 """Images per feature dimension from which the interval of `fid_debiased` was found to hold (docs/calibration.md)."""
@@ -65,7 +62,7 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
 @true_fp32()
 def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
     """fid and fid_debiased, {name: its options}, from one decomposition."""
-    x, y = map(Fitted, _checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2))
+    x, y = fitted(*_checked(fake, real, at_least=4 if "fid_debiased" in wanted else 2), wanted)
     linear = linearise(x, y)
     value = _not_negative(linear.distance) if linear else distance(x, y)
     results = {}
@@ -78,7 +75,7 @@ def frechet(fake: Array, real: Array | Moments, wanted: Mapping[str, Mapping[str
             details["no_std_error"] = few if least <= x.dim else SINGULAR
         results["fid"] = Estimate(value, error, None, x.n, y.n, details)
     if "fid_debiased" in wanted:
-        results["fid_debiased"] = debiased(x, y, value, linear, **wanted["fid_debiased"])
+        results["fid_debiased"] = debiased(x, y, value, linear)
     return {name: results[name] for name in wanted}
 
 
@@ -106,12 +103,18 @@ def _not_negative(value: float) -> float:
     return 0.0 if value < 0 else value
 
 
-def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None, *, seed: int) -> Estimate:
-    """`fid_debiased` of sets whose distance is `whole`, and whose first order is known or can't be had."""
+def fitted(fake: Tensor, real: Tensor | Moments, wanted: Mapping[str, Mapping[str, Any]]) -> tuple[Fitted, Fitted]:
+    """Both sets in quarters, as `debiased` takes them; for `fid` alone too, whose digits shall be the same there."""
+    halved = "fid_debiased" in wanted
+    random = stream(wanted["fid_debiased"]["seed"] if halved else 0)
+    return Fitted.in_quarters(fake, random, halved), Fitted.in_quarters(real, random, halved)
+
+
+def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None) -> Estimate:
+    """`fid_debiased` of sets in quarters, whose distance is `whole`, and whose first order is known or can't be had."""
     enough = max(SMALLEST, ROWS_PER_DIMENSION * x.dim)
     fewest = min(side.n for side in (x, y) if side.n and not side.exact)
-    random = stream(seed)
-    pairs = (two for _ in range(HALVINGS) for two in zip(x.halves(random), y.halves(random), strict=True))
+    pairs = (two for both in zip(x.halvings(), y.halvings(), strict=True) for two in zip(*both, strict=True))
     first = next(pairs)
     half = linearise(*first) if linear and fewest >= enough else None
     distances = [half.distance if half else distance(*first)]

@@ -16,7 +16,7 @@ from ganeval.fp32 import true_fp32
 from ganeval.numerics.inputs import Array, pair, stream
 from ganeval.numerics.mmd import Error, Kernel, Sums, Tally
 from ganeval.numerics.moments import mean
-from ganeval.numerics.pairwise import BLOCK, Centred, one_pass, rounding_shows, squared_distances, unit
+from ganeval.numerics.pairwise import BLOCK, Centred, one_pass, rounding_shows, squared_distances, unit, widened
 from ganeval.types import Estimate
 
 BIASED = "the biased estimate is above 0 even for equal distributions"
@@ -226,21 +226,21 @@ def polynomial(degree: int, gamma: float, coef: float) -> Kernel:
 
     # Products of float32 features are in float32: it costs half, and their rounding averages out.
     def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
-        return x.dots(rows, y, columns, products).mul_(gamma).add_(coef).pow_(degree)
+        return x.dots(rows, y, columns, products, gamma, coef).pow_(degree)
 
     return kernel
 
 
 def gaussian(bandwidth_squared: float) -> Kernel:
     """exp(-||x - y||^2 / (2 b^2))."""
+    half = 1 / (2 * bandwidth_squared)
 
     def kernel(x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor) -> Tensor:
-        norms = float(x.norms[rows].max() + y.norms[columns].max())
-        if rounding_shows(products, norms, bandwidth_squared):
-            squares = squared_distances(x.rows[rows], y.rows[columns])
-        else:
-            squares = x.rough(rows, y, columns, products.double())
-        return squares.div_(-2 * bandwidth_squared).exp_()
+        of_rows, of_columns = x.norms[rows], y.norms[columns]
+        if rounding_shows(products, float(of_rows.max() + of_columns.max()), bandwidth_squared):
+            return squared_distances(x.rows[rows], y.rows[columns]).mul_(-half).exp_()
+        # ||x - y||^2 = ||x||^2 + ||y||^2 - 2 x.y
+        return widened(products, 2 * half, -half * of_rows, -half * of_columns).exp_()
 
     return kernel
 

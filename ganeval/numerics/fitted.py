@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterable, Iterator
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.linalg import cholesky_ex, eigh, eigvalsh, svdvals
+from torch.linalg import cholesky_ex, eigh, eigvalsh, solve_triangular, svdvals
 
-from ganeval.numerics.moments import COLUMNS, Running, mean, moments, remainder, scatter
+from ganeval.numerics.moments import COLUMNS, Running, in_range, mean, scatter
 from ganeval.types import Moments
 
 SVD_LIMIT = 1024
 """Up to this size singular values are affordable; they lose no digits to a Gram matrix's square."""
+HALVINGS = 2
+"""Random halvings of a set in quarters, whose distances are averaged: the second takes a quarter off the
+extrapolation's variance, and a third, which quarters do not have, would take less."""
 THIN = 1e-7
 """A variance below this share of the largest feature's shows the rounding of float32 products, whose root counts."""
 
@@ -21,12 +26,26 @@ THIN = 1e-7
 class Fitted:
     """A set of features and the Gaussian that fits it: rows (N, D), or moments alone, which are then taken as exact.
 
-    found: the moments of the rows, where they are known. Else they are computed once, when they are asked for.
     which: the rows' numbers, where they are some of the data; they are gathered only where they are read.
+    parts: sets of rows that together are this one; its moments are then made from theirs, once.
     """
 
-    def __init__(self, data: Tensor | Moments, found: Moments | None = None, which: Tensor | None = None) -> None:
-        self.data, self.found, self.which = data, found, which
+    def __init__(self, data: Tensor | Moments, which: Tensor | None = None, parts: Iterable[Fitted] = ()) -> None:
+        self.data, self.which, self.parts = data, which, parts
+
+    @classmethod
+    def in_quarters(cls, data: Tensor | Moments, random: np.random.RandomState, halved: bool = True) -> Fitted:
+        """Of four random quarters, whose products are taken once for the whole and all `halvings`, if these follow."""
+        if isinstance(data, Moments) or len(data) < 4:
+            return cls(data)
+        n = len(data)
+        order = torch.from_numpy(random.permutation(n)).to(data.device)
+        # Cut so that two quarters and the other two differ by a row at most, whichever two of the first three they are.
+        first, middle = n // 4, n // 2
+        cuts = order.tensor_split([first, middle, 2 * middle - first])
+        parts = (cls(data, which) for which in cuts)
+        # Each holds D x D numbers: without halvings one at a time.
+        return cls(data, parts=tuple(parts) if halved else parts)
 
     @property
     def rows(self) -> Tensor | None:
@@ -71,13 +90,25 @@ class Fitted:
         generator leave many: where there are such, products are taken in float64.
         """
         data = self.data
-        found = data if isinstance(data, Moments) else self.found or moments(self._taken(data))
+        if isinstance(data, Moments):
+            found = data
+        elif self.parts:
+            found = reduce(add, (part.sums for part in self.parts)).moments()
+        else:
+            found = Running.of(self._taken(data)).moments()
         factor, failed = cholesky_ex(found.cov)
-        in_float32 = isinstance(data, Tensor) and data.dtype == torch.float32
-        if isinstance(data, Tensor) and in_float32 and (failed or _thin(factor, found.cov)):
+        in_float32 = isinstance(data, Tensor) and data.dtype != torch.float64
+        if isinstance(data, Tensor) and in_float32 and (failed or not in_range(found) or _thin(factor, found.cov)):
             found = Running.of(self._taken(data), torch.float64).moments()
             factor, failed = cholesky_ex(found.cov)
         return found, None if failed else factor
+
+    @cached_property
+    def sums(self) -> Running:
+        """Of the rows, kept for the sets that this one is a part of."""
+        if isinstance(self.data, Moments):
+            raise TypeError("moments have no rows to sum")
+        return Running.of(self._taken(self.data))
 
     @cached_property
     def root(self) -> Tensor:
@@ -100,25 +131,26 @@ class Fitted:
             return mean(self._taken(self.data)), float(self.root.square().sum())
         return self.moments.mean, float(self.moments.cov.trace())
 
-    def halves(self, random: np.random.RandomState) -> tuple[Fitted, Fitted]:
-        """A random half of the rows and the other half; exact moments twice."""
+    def halvings(self) -> Iterator[tuple[Fitted, Fitted]]:
+        """HALVINGS times a random half and the other half, of a set in quarters; exact moments twice."""
         if isinstance(self.data, Moments):
-            return self, self
-        n = len(self.data if self.which is None else self.which)
-        order = torch.from_numpy(random.permutation(n)).to(self.data.device)
-        first, second = (part if self.which is None else self.which[part] for part in order.tensor_split([n // 2]))
-        if len(first) < self.dim:
-            return Fitted(self.data, which=first), Fitted(self.data, which=second)
-        found = moments(self.data[first])
-        left = remainder(self.moments, n, found, len(first))
-        return Fitted(self.data, found, first), Fitted(self.data, left, second)
+            yield from [(self, self)] * HALVINGS
+            return
+        a, b, c, d = self.parts
+        for one, other in (((a, b), (c, d)), ((a, c), (b, d))):
+            yield self._of(one), self._of(other)
+
+    def _of(self, parts: tuple[Fitted, ...]) -> Fitted:
+        return Fitted(self.data, torch.cat([part.which for part in parts if part.which is not None]), parts)
 
 
 def _thin(factor: Tensor, cov: Tensor) -> bool:
     """Whether the variance in some direction is next to nothing, by inverse iteration: what is so small stands out."""
     vector = torch.from_numpy(np.random.RandomState(0).randn(len(cov), 1)).to(cov.device)
     for _ in range(2):
-        vector = torch.cholesky_solve(vector / vector.norm(), factor)
+        # Of one column `cholesky_solve` takes several times as long.
+        vector = solve_triangular(factor, vector / vector.norm(), upper=False)
+        vector = solve_triangular(factor.T, vector, upper=True)
     return bool(1 / vector.norm() <= THIN * cov.diagonal().max())
 
 

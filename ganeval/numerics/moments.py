@@ -18,9 +18,12 @@ COLUMNS = 256
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
     found = Running.of(rows).moments()
-    in_range = 1e-25 < float(found.cov.diagonal().max()) < 1e30
-    # Beyond, products of float32 overflow or vanish.
-    return found if in_range or rows.dtype == torch.float64 else Running.of(rows, torch.float64).moments()
+    return found if rows.dtype == torch.float64 or in_range(found) else Running.of(rows, torch.float64).moments()
+
+
+def in_range(found: Moments) -> bool:
+    """Whether products of float32 neither overflow nor vanish in moments like these."""
+    return 1e-25 < float(found.cov.diagonal().max()) < 1e30
 
 
 def mean(rows: Tensor) -> Tensor:
@@ -62,16 +65,8 @@ class Running:
     def __add__(self, other: Running) -> Running:
         """Both sets as one (Chan, Golub and LeVeque, 1979): nothing cancels, however far the means are from 0."""
         n, shift = self.n + other.n, other.mean - self.mean
-        between = torch.outer(shift, shift) * (self.n * other.n / n)
-        return Running(n, self.mean + shift * (other.n / n), self.scatter + other.scatter + between)
+        together = (self.scatter + other.scatter).addr_(shift, shift, alpha=self.n * other.n / n)
+        return Running(n, self.mean + shift * (other.n / n), together)
 
     def moments(self) -> Moments:
         return Moments(self.mean, self.scatter / (self.n - 1), self.n)
-
-
-def remainder(whole: Moments, n: int, part: Moments, k: int) -> Moments:
-    """Of the rows among n that are not among k of them: the sum of two `Running`, solved for the second."""
-    left, shift = n - k, part.mean - whole.mean
-    cov = (whole.cov * ((n - 1) / (left - 1))).sub_(part.cov, alpha=(k - 1) / (left - 1))
-    cov.addr_(shift, shift, alpha=-k * n / left / (left - 1))
-    return Moments(whole.mean - shift * (k / left), cov, left)

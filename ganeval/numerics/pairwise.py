@@ -125,11 +125,12 @@ class Centred:
         norms = self.norms[rows, None].to(products.dtype)
         return torch.add(norms, products, alpha=-2).add_(other.norms[columns].to(products.dtype))
 
-    def dots(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
-        """x_i.y_j, float64, from a block of `products` about the common centre."""
-        constant = other.along[columns] + self.centre.double().square().sum()
-        # Widened first: adding float32 to float64 takes three times as long.
-        return products.to(torch.float64, copy=True).add_(self.along[rows, None]).add_(constant)
+    def dots(
+        self, rows: slice, other: Centred, columns: slice, products: Tensor, scale: float = 1.0, more: float = 0.0
+    ) -> Tensor:
+        """scale x_i.y_j + more, float64, from a block of `products` about the common centre."""
+        constant = (other.along[columns] + self.centre.double().square().sum()) * scale + more
+        return widened(products, scale, self.along[rows] * scale, constant)
 
     def longer(self, rows: slice) -> float:
         """How much longer than rows may be what is rounded in their place: these about the centre, and it."""
@@ -140,6 +141,13 @@ class Centred:
         if rounding_shows(products, self.longer(rows) * other.longer(columns)):
             return unit(self.rows[rows]) @ unit(other.rows[columns]).T
         return self.dots(rows, other, columns, products).div_(self.lengths[rows, None]).div_(other.lengths[columns])
+
+
+def widened(products: Tensor, scale: float, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+    """scale p_ij + a_i + b_j, float64, of a block of products (N, M), the numbers of its rows and of its columns."""
+    # Widened first: adding float32 to float64 takes three times as long.
+    wide = products.to(torch.float64, copy=True)
+    return torch.add(of_rows[:, None], wide, alpha=scale, out=wide).add_(of_columns)
 
 
 def rounding_shows(products: Tensor, size: float, scale: float = 1.0) -> bool:
