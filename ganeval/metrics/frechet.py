@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.numerics.first_order import Linear, linearise
+from ganeval.numerics.first_order import Linear, linearise, regular_distance
 from ganeval.numerics.fitted import HALVINGS, Fitted, trace_of_root_product
 from ganeval.numerics.inputs import Array, matrix, pair, stream
 from ganeval.numerics.intervals import normal
@@ -48,9 +48,9 @@ def fid_debiased(fake: Array, real: Array | Moments, *, seed: int = 0) -> Estima
     exact, that of Gaussians is taken off (`Linear.higher_bias`). Features (N, D) and (M, D). With Moments for real,
     the reference is taken as exact: its own bias, about b / M, stays.
 
-    std_error^2 = min(v exp(1 - v_half / v) + (1 + 1 / HALVINGS) W, v - (1 - 1 / HALVINGS) W). v is the variance of the
-    influence (delta method), too large by noise of order D / N; v_half, the same from half the images, shows how
-    much. W is the variance of the terms of second order, which the halvings add in part (see `_std_error`).
+    std_error^2 = max(v - (1 - 1 / HALVINGS) W, (1 + 1 / HALVINGS) W). v is the variance of the influence (delta
+    method), in which the noise of order D / N counts twice; W is the variance of that noise, the terms of second order,
+    which the value has 1 + 1 / HALVINGS times, once from itself and the rest from its halves (see `_std_error`).
     Interval: normal. Measured coverage, and where it fails, in docs/calibration.md: none is given below SMALLEST or
     ROWS_PER_DIMENSION * D images, where the extrapolation itself is not to be trusted either, nor where heavy tails
     (`details["tails"]`, the bias found over a Gaussian's) leave a bias of second order above half the standard error.
@@ -116,8 +116,8 @@ def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None) -> Estim
     fewest = min(side.n for side in (x, y) if side.n and not side.exact)
     pairs = (two for both in zip(x.halvings(), y.halvings(), strict=True) for two in zip(*both, strict=True))
     first = next(pairs)
-    half = linearise(*first) if linear and fewest >= enough else None
-    distances = [half.distance if half else distance(*first)]
+    half = regular_distance(*first) if linear and fewest >= enough else None
+    distances = [distance(*first) if half is None else half]
     del first  # what was made for it
     distances += [distance(*two) for two in pairs]
     value = 2 * whole - sum(distances) / (2 * HALVINGS) + (2 * linear.higher_bias() if linear else 0)
@@ -141,7 +141,7 @@ def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None) -> Estim
             f"{fewest} images for {x.dim} features, where {enough} are needed" if fewest < enough else SINGULAR
         )
         return Estimate(value, None, None, n, m, details)
-    std_error, details["tails"] = _std_error(linear, half, whole - value)
+    std_error, details["tails"] = _std_error(linear, whole - value)
     # The bias of second order, which stays: in proportion to the first, to D / N, and to how much heavier the tails
     # are than a Gaussian's, whose own ratio was found below 1 + D / N at these sizes.
     per_image = x.dim / fewest
@@ -155,24 +155,19 @@ def debiased(x: Fitted, y: Fitted, whole: float, linear: Linear | None) -> Estim
     return Estimate(value, std_error, normal(value, std_error), n, m, details)
 
 
-def _std_error(whole: Linear, half: Linear, bias: float) -> tuple[float, float]:
+def _std_error(linear: Linear, bias: float) -> tuple[float, float]:
     """The standard error of `fid_debiased`, and the bias found over a Gaussian's.
 
     Heavy tails raise the bias and the variance of second order alike; the bias that was found against the Gaussian's
     says by how much.
     """
-    rate = whole.rate()
-    gaussian_bias, gaussian_second = whole.second_order()
+    rate = linear.rate()
+    gaussian_bias, gaussian_second = linear.second_order()
     gaussian_bias *= rate
     tails = max(0.0, bias / gaussian_bias)
     second = rate**2 * gaussian_second * tails**2
-    # The half's variance is put to the same n.
-    plain, noisier = whole.variance(), half.variance() / 2
-    grown = math.exp(1 - noisier / plain) if plain else 1.0
-    extrapolated = plain * grown + (1 + 1 / HALVINGS) * second
-    # Where both sets are one distribution the first order is 0, and all of `plain` is noise of the size of 2 W.
-    degenerate = max(plain - (1 - 1 / HALVINGS) * second, (1 + 1 / HALVINGS) * second)
-    return math.sqrt(min(extrapolated, degenerate)), tails
+    # Where both sets are one distribution the first order is 0, and all of the variance is noise of the size of 2 W.
+    return math.sqrt(max(linear.variance() - (1 - 1 / HALVINGS) * second, (1 + 1 / HALVINGS) * second)), tails
 
 
 @true_fp32()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.linalg import cholesky_ex, eigh, solve_triangular
+from torch.linalg import cholesky_ex, eigh, eigvalsh, solve_triangular
 
 from ganeval.numerics.fitted import Fitted, congruent
 from ganeval.numerics.moments import ROWS
@@ -16,7 +16,7 @@ from ganeval.types import Moments
 
 ROUNDING = 1e-10
 """Standard deviation over mean, or difference of means, of one constant: no float32 feature varies so little."""
-INFLUENCES = 4096
+INFLUENCES = 2048
 """Images whose influence on the distance is computed, for its variance."""
 
 
@@ -84,11 +84,54 @@ class Linear:
 def linearise(x: Fitted, y: Fitted) -> Linear | None:
     """With S = L L' and L' S_r L = V diag(w) V': T = L^-T V w^(1/2) V' L^-1, and T^-1 = L V w^(-1/2) V' L'.
 
-    x has rows; the moments of y may be exact. Features that are one constant in both sets, such as dead units, are left
-    out: they add nothing to any term. None where a covariance is still singular, so that T does not exist.
+    x has rows; the moments of y may be exact. None where a covariance is singular, so that T does not exist, but for
+    features that are one constant in both sets, such as dead units: they add nothing to any term, and are left out.
     """
-    fakes, reals = x.rows, y.rows
-    if fakes is None or any(rows is not None and len(rows) <= rows.shape[1] for rows in (fakes, reals)):
+    pair, fakes, reals = _pair(x, y), x.rows, y.rows
+    if pair is None or fakes is None:
+        return None
+    w, v = eigh(pair.product)
+    if not _full_rank(w):
+        return None
+    shift, roots = pair.fake.mean - pair.real.mean, w.sqrt()
+    to_real = solve_triangular(pair.lower.T, v, upper=True) * roots.sqrt()
+    to_fake = pair.lower @ v / roots.sqrt()
+    fake = _influence(fakes, pair.columns, pair.fake.mean, shift, to_real)
+    real = None if reals is None else _influence(reals, pair.columns, pair.real.mean, -shift, to_fake)
+    return Linear(pair.distance(w), fake, real, len(fakes), math.inf if reals is None else len(reals), roots)
+
+
+def regular_distance(x: Fitted, y: Fitted) -> float | None:
+    """The distance alone, where `linearise` has a result."""
+    pair = _pair(x, y)
+    if pair is None:
+        return None
+    w = eigvalsh(pair.product)
+    return pair.distance(w) if _full_rank(w) else None
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two Gaussians without the features that are one constant in both, and Cholesky's factor of the fakes' S."""
+
+    fake: Moments
+    real: Moments
+    lower: Tensor
+    columns: Tensor
+
+    @property
+    def product(self) -> Tensor:
+        """The lower triangle of L' S_r L, whose eigenvalues w are those of S S_r."""
+        return congruent(self.lower, self.real.cov)
+
+    def distance(self, w: Tensor) -> float:
+        shift = self.fake.mean - self.real.mean
+        return float(shift.square().sum() + self.fake.cov.trace() + self.real.cov.trace() - 2 * w.sqrt().sum())
+
+
+def _pair(x: Fitted, y: Fitted) -> _Pair | None:
+    """None where there are no more images than features, or S is singular."""
+    if any(side.n is not None and side.n <= side.dim for side in (x, y) if not side.exact):
         return None
     a, b, lower = x.moments, y.moments, x.lower
     varies = ~(_constant(a) & _constant(b) & ((a.mean - b.mean).abs() <= ROUNDING * a.mean.abs()))
@@ -98,18 +141,11 @@ def linearise(x: Fitted, y: Fitted) -> Linear | None:
         a, b = _columns(a, varies), _columns(b, varies)
         factor, failed = cholesky_ex(a.cov)
         lower = None if failed else factor
-    if lower is None:
-        return None
-    w, v = eigh(congruent(lower, b.cov))
-    if not bool(w[0] > w[-1] * len(w) * torch.finfo(w.dtype).eps):
-        return None
-    shift, roots = a.mean - b.mean, w.sqrt()
-    value = float(shift.square().sum() + a.cov.trace() + b.cov.trace() - 2 * roots.sum())
-    to_real = solve_triangular(lower.T, v, upper=True) * roots.sqrt()
-    to_fake = lower @ v / roots.sqrt()
-    fake = _influence(fakes, varies, a.mean, shift, to_real)
-    real = None if reals is None else _influence(reals, varies, b.mean, -shift, to_fake)
-    return Linear(value, fake, real, len(fakes), math.inf if reals is None else len(reals), roots)
+    return None if lower is None else _Pair(a, b, lower, varies)
+
+
+def _full_rank(w: Tensor) -> bool:
+    return bool(w[0] > w[-1] * len(w) * torch.finfo(w.dtype).eps)
 
 
 def _constant(data: Moments) -> Tensor:
@@ -124,7 +160,7 @@ def _influence(rows: Tensor, columns: Tensor, mean: Tensor, shift: Tensor, half_
     """2 shift.c + c'c - c' T c for the columns c of each centred row, where T = half_map half_map'; centred.
 
     Of more than INFLUENCES rows, that many drawn at random, the same for equal N, as sets that are compared pair by
-    pair want: they give the variance to a percent or two. At equal steps they would see one class where classes take
+    pair want: they give the variance to a few percent. At equal steps they would see one class where classes take
     turns.
     c half_map is taken in the rows' own precision: from float32 rows each influence is off by about 1e-7 c'c.
     """
