@@ -17,8 +17,8 @@ from ganeval.types import Moments
 SVD_LIMIT = 1024
 """Up to this size singular values are affordable; they lose no digits to a Gram matrix's square."""
 HALVINGS = 2
-"""Random halvings of a set in quarters, whose distances are averaged: the second takes a quarter off the
-extrapolation's variance, and a third, which quarters do not have, would take less."""
+"""Random halvings of a set in quarters, of the three that there are, whose distances are averaged: the second takes a
+quarter off the extrapolation's variance of second order, the third would take a ninth."""
 THIN = 1e-7
 """A variance below this share of the largest feature's shows the rounding of float32 products, whose root counts."""
 
