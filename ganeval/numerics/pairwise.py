@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganeval.numerics.moments import mean
 
-BLOCK = 1024
+BLOCK = 1536
 CANCELLED = 1e-9
 """A squared distance below this share of the norms has lost its digits to cancellation."""
 LOST = 2e-6
