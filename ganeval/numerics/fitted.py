@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.linalg import cholesky_ex, eigh, eigvalsh, solve_triangular, svdvals
 
-from ganeval.numerics.moments import COLUMNS, Running, in_range, mean, scatter
+from ganeval.numerics.moments import COLUMNS, Running, in_range, mean, rounded, scatter
 from ganeval.types import Moments
 
 SVD_LIMIT = 1024
@@ -97,8 +97,7 @@ class Fitted:
         else:
             found = Running.of(self._taken(data)).moments()
         factor, failed = cholesky_ex(found.cov)
-        in_float32 = isinstance(data, Tensor) and data.dtype != torch.float64
-        if isinstance(data, Tensor) and in_float32 and (failed or not in_range(found) or _thin(factor, found.cov)):
+        if isinstance(data, Tensor) and rounded(data) and (failed or not in_range(found) or _thin(factor, found.cov)):
             found = Running.of(self._taken(data), torch.float64).moments()
             factor, failed = cholesky_ex(found.cov)
         return found, None if failed else factor

@@ -21,7 +21,12 @@ COLUMNS = 256
 def moments(rows: Tensor) -> Moments:
     """Mean (D,) and unbiased covariance (D, D) of rows (N, D), accumulated in float64."""
     found = Running.of(rows).moments()
-    return found if rows.dtype == torch.float64 or in_range(found) else Running.of(rows, torch.float64).moments()
+    return Running.of(rows, torch.float64).moments() if rounded(rows) and not in_range(found) else found
+
+
+def rounded(rows: Tensor) -> bool:
+    """Whether products of such rows are in float32, so that float64 could tell more."""
+    return rows.dtype != torch.float64 and rows.shape[1] > FLOAT64
 
 
 def in_range(found: Moments) -> bool:
@@ -41,7 +46,7 @@ def scatter(rows: Tensor, mean: Tensor | None = None, dtype: torch.dtype | None 
     taken in float32, which costs half, and summed in float64: their rounding is independent from block to block, and
     moves FID by a few 1e-9 of itself (but see `Fitted`). Only the triangle from the diagonal down is multiplied out.
     """
-    dtype = dtype or (rows.dtype if rows.shape[1] > FLOAT64 else torch.float64)
+    dtype = dtype or (rows.dtype if rounded(rows) else torch.float64)
     total = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
     for block in rows.split(ROWS):
         centred = (block if mean is None else block.double() - mean).to(dtype)
