@@ -15,6 +15,12 @@ from ganeval.errors import GanevalError
 G = torch.Generator().manual_seed(5)
 
 
+@pytest.fixture(autouse=True)
+def rounded_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of float32 as of many features, whose rounding must not show."""
+    monkeypatch.setattr("ganeval.numerics.moments.FLOAT64", 0)
+
+
 def test_features_far_from_zero_lose_no_neighbours_and_no_copies() -> None:
     """In float32, where a product of rows has no digit left for what they differ by."""
     x, y = (torch.randn(1500, 16, generator=G) + 3000 for _ in range(2))
