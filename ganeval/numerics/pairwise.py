@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from ganeval.numerics.moments import mean
 
@@ -24,7 +27,7 @@ CANCELLED = 1e-9
 """A squared distance below this share of the norms has lost its digits to cancellation."""
 LOST = 2e-6
 """How far rounding may move a cosine or a kernel's exponent, to a small factor, before it is taken from float64."""
-TERMS = 256
+TERMS = 1024
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
 FEW = 128
 """Pairs of rows that are subtracted at a time, so that they stay in the processor's cache."""
@@ -157,10 +160,11 @@ def rounding_shows(products: Tensor, size: float, scale: float = 1.0) -> bool:
 
 def products(a: Tensor, b: Tensor) -> Tensor:
     """a b', summed over TERMS columns at a time."""
-    total = a[:, :TERMS] @ b[:, :TERMS].T
-    for start in range(TERMS, a.shape[1], TERMS):
-        total.addmm_(a[:, start : start + TERMS], b[:, start : start + TERMS].T)
-    return total
+    parts = zip(a.split(TERMS, 1), b.split(TERMS, 1), strict=True)
+    if a.device.type == "cpu" and a.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        # By oneDNN, as networks are: on AMD's processors it takes three quarters of the time of MKL, which `@` calls.
+        return reduce(add, (linear(part.to_mkldnn(), other.to_mkldnn()) for part, other in parts)).to_dense()
+    return reduce(add, (part @ other.T for part, other in parts))
 
 
 class Taker(Protocol):
