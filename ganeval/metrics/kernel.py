@@ -75,14 +75,15 @@ def kid_reading(
     size = min(subset_size, n, m)
     kernel = kid_kernel(x, degree, gamma, coef)
     # Which images are in which subset; drawn in turn, so that a seed gives torch-fidelity's subsets.
-    in_x, in_y = np.zeros((n, subsets), bool), np.zeros((m, subsets), bool)
+    in_x, in_y = np.zeros((subsets, n), bool), np.zeros((subsets, m), bool)
     random = stream(seed)
     for i in range(subsets):
-        in_x[random.choice(n, size, replace=False), i] = True
-        in_y[random.choice(m, size, replace=False), i] = True
+        in_x[i, random.choice(n, size, replace=False)] = True
+        in_y[i, random.choice(m, size, replace=False)] = True
 
     def estimate(full: Sums) -> Estimate:
-        values = (full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2).cpu().numpy()
+        picked = full.picked_within / (size * (size - 1)) - 2 * full.picked_across / size**2
+        values = (picked + full.level()).cpu().numpy()
         error, some = full.error(), size < max(n, m)  # a subset of all images has no noise of its own
         spread = float(np.var(values, ddof=1)) / subsets if some and subsets > 1 else 0.0
         details: dict[str, float | str] = {

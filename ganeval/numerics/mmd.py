@@ -24,8 +24,9 @@ TRACE = 4
 
 @dataclass(frozen=True)
 class Sums:
-    """Row sums, diagonals and sums of squares of the kernel matrices within x, within y, and across.
+    """Row sums, diagonals and sums of squares of the kernel matrices within x, within y, and across, less `levels`.
 
+    levels: one entry of each matrix, subtracted from all of it: sums of a kernel that hardly varies lose no digits.
     picked_within: the sums over the pairs of different images of each subset, within x and y together; picked_across:
     those between its images of x and of y.
     """
@@ -37,23 +38,29 @@ class Sums:
     diagonal_x: float
     diagonal_y: float
     squares: tuple[float, float, float]
+    levels: tuple[float, float, float]
     picked_within: Tensor
     picked_across: Tensor
+
+    def level(self) -> float:
+        """What an estimate from these sums lacks."""
+        of_x, of_y, across = self.levels
+        return of_x + of_y - 2 * across
 
     def biased(self) -> float:
         """The V-statistic: means over all pairs, those of an image with itself too."""
         n, m = len(self.xx), len(self.yy)
         whole_x, whole_y = float(self.xx.sum()) + self.diagonal_x, float(self.yy.sum()) + self.diagonal_y
-        return whole_x / n**2 + whole_y / m**2 - 2 * float(self.xy.sum()) / (n * m)
+        return whole_x / n**2 + whole_y / m**2 - 2 * float(self.xy.sum()) / (n * m) + self.level()
 
     def unbiased(self) -> float:
         """The U-statistic: pairs of different images only."""
         n, m = len(self.xx), len(self.yy)
         within = float(self.xx.sum()) / (n * (n - 1)) + float(self.yy.sum()) / (m * (m - 1))
-        return within - 2 * float(self.xy.sum()) / (n * m)
+        return within - 2 * float(self.xy.sum()) / (n * m) + self.level()
 
     def influences(self) -> tuple[Tensor, Tensor]:
-        """Of each x (N,) and each y (M,) on the U-statistic, not centred: 2 (E k(x, x') - E k(x, y)), from row means.
+        """Of each x (N,) and each y (M,) on the U-statistic, but for a constant: 2 (E k(x, x') - E k(x, y)).
 
         The V-statistic has the same but for 1 / N of itself.
         """
@@ -87,8 +94,8 @@ class Sums:
         bias = min(bias, TRACE * near)
         slope = max(0.0, rows - 2 * second + (near * 2 * second / bias if bias > 0 else 0.0))
         slope = slope / (max(value, 0.0) + near) if value > 0 or near else 0.0
-        square_x, square_y, square_xy = self.squares
-        uncentred = 2 * square_x / (n * (n - 1)) ** 2 + 2 * square_y / (m * (m - 1)) ** 2 + 4 * square_xy / (n * m) ** 2
+        level_x, level_y, level_xy = self.levels
+        uncentred = 2 * level_x**2 / (n * (n - 1)) + 2 * level_y**2 / (m * (m - 1)) + 4 * level_xy**2 / (n * m)
         lost = second <= DIGITS * uncentred
         return Error(second, slope, 0.0 if lost else 2 * rows**2 / noise if noise else math.inf, value)
 
@@ -131,21 +138,22 @@ def _centred(mean_square: float, rows: Tensor, columns: Tensor) -> float:
 
 
 class Tally:
-    """Adds up the kernel matrices of one pass; in_x (N, subsets) and in_y, bool: which subsets each row is in."""
+    """Adds up the kernel matrices of one pass; in_x (subsets, N) and in_y, bool: which rows each subset has."""
 
     sides = (0, 1)
 
     def __init__(self, x: Centred, y: Centred, kernel: Kernel, in_x: Tensor | None = None, in_y: Tensor | None = None):
         self.x, self.y, self.kernel = x, y, kernel
         zeros = x.norms.new_zeros
-        self.members = [zeros(len(z.rows), 0).bool() if m is None else m for z, m in ((x, in_x), (y, in_y))]
+        self.members = [zeros(0, len(z.rows)).bool() if m is None else m for z, m in ((x, in_x), (y, in_y))]
         self.rows, self.cross = ([zeros(len(z.rows)) for z in (x, y)] for _ in range(2))
         self.diagonals, self.squares = [0.0, 0.0], [0.0, 0.0, 0.0]
-        self.picked_within, self.picked_across = (zeros(self.members[0].shape[1]) for _ in range(2))
+        self.levels: list[float | None] = [None, None, None]
+        self.picked_within, self.picked_across = (zeros(len(self.members[0])) for _ in range(2))
 
     def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None:
         one, sums, members = (self.x, self.y)[side], self.rows[side], self.members[side]
-        k = self.kernel(one, rows, one, columns, products)
+        k = self._less_level(side, self.kernel(one, rows, one, columns, products))
         mirrored = 1 if rows == columns else 2
         if rows == columns:
             self.diagonals[side] += float(k.diagonal().sum())
@@ -154,18 +162,26 @@ class Tally:
             sums[columns] += _column_sums(k)
         sums[rows] += k.sum(1)
         self.squares[side] += mirrored * _sum_of_squares(k)
-        self.picked_within += mirrored * _picked(k, members[rows], members[columns])
+        self.picked_within += mirrored * _picked(k, members[:, rows], members[:, columns])
 
     def across(self, rows: slice, columns: slice, products: Tensor) -> None:
-        k = self.kernel(self.x, rows, self.y, columns, products)
+        k = self._less_level(2, self.kernel(self.x, rows, self.y, columns, products))
         self.cross[0][rows] += k.sum(1)
         self.cross[1][columns] += _column_sums(k)
         self.squares[2] += _sum_of_squares(k)
-        self.picked_across += _picked(k, self.members[0][rows], self.members[1][columns])
+        self.picked_across += _picked(k, self.members[0][:, rows], self.members[1][:, columns])
+
+    def _less_level(self, matrix: int, k: Tensor) -> Tensor:
+        level = self.levels[matrix]
+        if level is None:
+            level = self.levels[matrix] = float(k[0, -1])  # of two images, not of one with itself
+        return k.sub_(level)
 
     def sums(self) -> Sums:
         (xx, yy), (xy, yx), (on_x, on_y), (x, y, across) = self.rows, self.cross, self.diagonals, self.squares
-        return Sums(xx, yy, xy, yx, on_x, on_y, (x, y, across), self.picked_within, self.picked_across)
+        level_x, level_y, level_xy = (level or 0.0 for level in self.levels)
+        squares, levels = (x, y, across), (level_x, level_y, level_xy)
+        return Sums(xx, yy, xy, yx, on_x, on_y, squares, levels, self.picked_within, self.picked_across)
 
 
 def _column_sums(k: Tensor) -> Tensor:
@@ -178,5 +194,6 @@ def _sum_of_squares(k: Tensor) -> float:
 
 
 def _picked(k: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The sum of k over each subset (S,), from the subsets that its rows (N, S) and its columns (M, S) are in."""
-    return ((k @ columns.double()) * rows).sum(0)
+    """The sum of k over each subset (S,), from which of its rows (S, N) and of its columns (S, M) each has."""
+    # `k @ columns.T` takes twice as long.
+    return ((columns.double() @ k.T) * rows).sum(1)
