@@ -174,7 +174,8 @@ def growth(record: dict[str, Any], name: str) -> Iterator[str]:
     yield f"`python -m tests.benchmarks.growth {' '.join(options)} -o tests/benchmarks/records/{name}.json`\n"
     medians = f" Medians of {repeats} runs, taken in turn." if repeats > 1 else ""
     yield "CPU seconds for all the named metrics together, which share their passes over the features; then for some " \
-          f"of them alone, and for peers.{medians} An empty cell would have cost more than " \
+          f"of them alone, and for peers.{medians} The sets are Gaussian, of a density of about 1, as good " \
+          "generators have: more pairs of images within a ball take longer. An empty cell would have cost more than " \
           f"{record['limit']:.0f} CPU seconds, or the time did not suffice: not measured.\n"  # fmt: skip
     yield f"| metrics | {' | '.join(f'n = {n:,}' for n in sizes)} | exponent |"
     yield f"|---|{'---:|' * (len(sizes) + 1)}"
