@@ -13,7 +13,18 @@ from ganeval import metrics
 from ganeval.metrics.neighbours import neighbours
 from ganeval.numerics import halves, pairwise
 from ganeval.numerics.nearest import nearest
-from ganeval.numerics.pairwise import BLOCK, Centred, exact_squares, few_true, products, slices
+from ganeval.numerics.pairwise import (
+    BLOCK,
+    STRIP,
+    TERMS,
+    Centred,
+    exact_squares,
+    factor,
+    few_true,
+    gram,
+    products,
+    slices,
+)
 
 N, DIM = 300, 40
 WANTED = {
@@ -151,11 +162,21 @@ def test_rough_distances_are_within_their_bound(dim: int, offset: float) -> None
     y = x[torch.arange(200) // 2 * 2] + 1e-3
     a, b = Centred.both(x, y)
     (rows,) = slices(200)
-    rough = a.rough(rows, b, rows, products(a.block(rows), b.block(rows))).double()
+    rough = a.rough(rows, b, rows, products(factor(a.block(rows)), factor(b.block(rows)))).double()
     i, j = (index.ravel() for index in torch.meshgrid(torch.arange(200), torch.arange(200), indexing="ij"))
     off = (rough.ravel() - exact_squares(x, i, y, j)).abs() / (a.norms[i] + b.norms[j])
     # Below the bound, but not so far below that a wrong unit or a missing square root would go unseen.
     assert 1e-9 < float(off.max()) < a.rounding < 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, STRIP - 1, STRIP, STRIP + 1, 3 * STRIP + 5])
+def test_products_within_a_block_are_those_of_all_its_pairs(n: int, dtype: torch.dtype) -> None:
+    rows = torch.from_numpy(np.random.RandomState(n).standard_normal((n, TERMS + 70))).to(dtype)
+    exact = rows.double() @ rows.double().T
+    close = {"rtol": 0.0, "atol": Centred.about(rows, rows.new_zeros(rows.shape[1])).rounding * float(exact.max())}
+    torch.testing.assert_close(gram(rows).double(), exact, **close)
+    torch.testing.assert_close(products(factor(rows), factor(rows)).double(), exact, **close)
 
 
 def test_settling_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import add
 from typing import Protocol
 
 import torch
@@ -29,8 +28,12 @@ LOST = 2e-6
 """How far rounding may move a cosine or a kernel's exponent, to a small factor, before it is taken from float64."""
 TERMS = 1024
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
+STRIP = 384
+"""Rows of a block that are multiplied at a time with themselves and those after them."""
 FEW = 128
-"""Pairs of rows that are subtracted at a time, so that they stay in the processor's cache."""
+"""Rows, or pairs of them, in float64 at a time, so that they stay in the processor's cache."""
+Factor = tuple[Tensor, ...]
+"""What `factor` makes of rows, for `products`."""
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -95,7 +98,7 @@ class Centred:
     def about(cls, rows: Tensor, centre: Tensor) -> Centred:
         """About a point of the caller's."""
         norms, along, lengths = [], [], []
-        for block in rows.split(BLOCK):
+        for block in rows.split(FEW):
             centred = (block - centre).double()
             norms.append(centred.square().sum(1))
             along.append(centred @ centre.double())
@@ -158,13 +161,31 @@ def rounding_shows(products: Tensor, size: float, scale: float = 1.0) -> bool:
     return torch.finfo(products.dtype).eps * size > LOST * scale
 
 
-def products(a: Tensor, b: Tensor) -> Tensor:
-    """a b', summed over TERMS columns at a time."""
-    parts = zip(a.split(TERMS, 1), b.split(TERMS, 1), strict=True)
-    if a.device.type == "cpu" and a.dtype == torch.float32 and torch.backends.mkldnn.is_available():
-        # By oneDNN, as networks are: on AMD's processors it takes three quarters of the time of MKL, which `@` calls.
-        return reduce(add, (linear(part.to_mkldnn(), other.to_mkldnn()) for part, other in parts)).to_dense()
-    return reduce(add, (part @ other.T for part, other in parts))
+def factor(rows: Tensor) -> Factor:
+    """Rows (N, D) as `products` takes them: TERMS columns at a time, in oneDNN's layout where it is to be had.
+
+    On AMD's processors oneDNN, which computes networks, takes three quarters of the time of MKL, which `@` calls.
+    """
+    parts = rows.split(TERMS, 1)
+    if rows.device.type == "cpu" and rows.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        return tuple(part.to_mkldnn() for part in parts)
+    return parts
+
+
+def products(a: Factor, b: Factor) -> Tensor:
+    """a b', (N, M)."""
+    found = reduce(Tensor.add_, map(linear, a, b))
+    return found.to_dense() if found.is_mkldnn else found
+
+
+def gram(rows: Tensor) -> Tensor:
+    """a a', (N, N), of a block: each pair once, but for those within a strip."""
+    found = rows.new_empty(len(rows), len(rows))
+    for start in range(0, len(rows), STRIP):
+        strip = slice(start, start + STRIP)
+        found[strip, start:] = part = products(factor(rows[strip]), factor(rows[start:]))
+        found[start:, strip] = part.T
+    return found
 
 
 class Taker(Protocol):
@@ -187,8 +208,9 @@ def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
         asked = [taker for taker in takers if side in taker.sides]
         for rows in slices(len(z.rows)) if asked else ():
             block = z.block(rows)
+            a = factor(block)
             for columns in slices(len(z.rows), rows.start):
-                found = products(block, block if columns == rows else z.block(columns))
+                found = gram(block) if columns == rows else products(a, factor(z.block(columns)))
                 for taker in asked:
                     taker.within(side, rows, columns, found)
     for rows, columns, found in across(x, y):
@@ -199,9 +221,9 @@ def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
 def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
     """(rows, columns, products of the centred x[rows] and y[columns]) over all of x and y."""
     for rows in slices(len(x.rows)):
-        a = x.block(rows)
+        a = factor(x.block(rows))
         for columns in slices(len(y.rows)):
-            yield rows, columns, products(a, y.block(columns))
+            yield rows, columns, products(a, factor(y.block(columns)))
 
 
 def few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
