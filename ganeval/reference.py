@@ -61,12 +61,6 @@ def _members(source: str | Path) -> set[str]:
         return set()
 
 
-def save_statistics(path: str | Path, moments: Moments) -> None:
-    """Writes mu and sigma as pytorch-fid names them, and the other facts beside them."""
-    with _archive(path) as archive:
-        _add(archive, moments)
-
-
 def write_statistics(
     path: str | Path, parts: Iterable[Tensor], fingerprint: str | None = None, extractor: str | None = None, *,
     keep: int | None = None, shared: bool = False,
@@ -96,6 +90,7 @@ def _archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _add(archive: zipfile.ZipFile, moments: Moments) -> None:
+    """mu and sigma as pytorch-fid names them, and the other facts beside them."""
     arrays = {name: np.array(getattr(moments, name)) for name in FACTS if getattr(moments, name) is not None}
     arrays |= {"mu": moments.mean.cpu().numpy(), "sigma": moments.cov.cpu().numpy()}
     for name, array in arrays.items():

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 import ganeval
-from ganeval.numerics.moments import moments
-from ganeval.reference import save_statistics
+from ganeval.reference import write_statistics
 from tests.test_streaming import pixels
 
 PAGE = Path(__file__).parents[1] / "docs/training.md"
@@ -35,7 +34,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     real, fake = pixels("digits:test", 200), pixels("digits:train", 1000)
     features = ganeval.extract(real, "classifier:digits", cache=False)
-    save_statistics("stats.npz", moments(features.pooled))
+    write_statistics("stats.npz", [features.pooled])
     names: dict[str, Any] = {
         "real_loader": real.split(50), "epochs": 2, "train_one_epoch": lambda: None,
         "generate": lambda n: fake[torch.arange(n) % len(fake)],
