@@ -63,13 +63,27 @@ def join() -> bool:
 
     if not dist.is_initialized():
         try:
-            dist.init_process_group("gloo", timeout=PATIENCE)
+            with _greetings_unheard():
+                dist.init_process_group("gloo", timeout=PATIENCE)
         except (ValueError, RuntimeError) as error:
             raise GanevalError(f"can't meet the other processes ({said(error)}); start the job by torchrun, or unset "
                                "WORLD_SIZE for a process alone") from None  # fmt: skip
         # Threads of a group that is still there when Python ends abort the process, about one time in ten.
         atexit.register(dist.destroy_process_group)
     return True
+
+
+@contextmanager
+def _greetings_unheard() -> Iterator[None]:
+    """Of torch 2.8 to 2.10 at least, gloo writes a line to stdout, where a report may follow that a program reads."""
+    with open(os.devnull, "wb") as nowhere:
+        kept = os.dup(1)
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def running() -> bool:

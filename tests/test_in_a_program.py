@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from PIL import Image
 from torch import nn
 
 import ganeval
+from ganeval import distributed
 from ganeval.collapse.monitor import CollapseMonitor
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
@@ -321,3 +324,16 @@ def test_weights_are_for_networks_by_name() -> None:
 def test_public_names_are_listed_where_they_are_looked_for() -> None:
     assert {"score", "Stream", "__version__"} <= set(dir(ganeval))
     assert {"fid", "kid"} <= set(dir(ganeval.metrics))
+
+
+def test_what_gloo_says_of_itself_is_not_in_the_report(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As torch 2.8 does, from C++: on the descriptor, past sys.stdout."""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, **__: os.write(1, b"[Gloo] Rank 0 is connected"))
+    monkeypatch.setattr(distributed.atexit, "register", lambda _: None)
+    assert distributed.join()
+    os.write(1, b"the report")
+    assert capfd.readouterr().out == "the report"
