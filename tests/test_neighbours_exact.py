@@ -13,18 +13,7 @@ from ganeval import metrics
 from ganeval.metrics.neighbours import neighbours
 from ganeval.numerics import halves, pairwise
 from ganeval.numerics.nearest import nearest
-from ganeval.numerics.pairwise import (
-    BLOCK,
-    STRIP,
-    TERMS,
-    Centred,
-    exact_squares,
-    factor,
-    few_true,
-    gram,
-    products,
-    slices,
-)
+from ganeval.numerics.pairwise import BLOCK, STRIP, TERMS, Centred, exact_squares, few_true, products, slices
 
 N, DIM = 300, 40
 WANTED = {
@@ -47,6 +36,11 @@ def copies() -> Tensor:
     return plain()[torch.from_numpy(np.random.RandomState(2).randint(0, 40, 2 * N))]
 
 
+def wide_copies() -> Tensor:
+    rows = torch.from_numpy(np.random.RandomState(3).standard_normal((40, 512)).astype(np.float32))
+    return rows[torch.from_numpy(np.random.RandomState(2).randint(0, 40, 2 * N))]
+
+
 def near_ties() -> Tensor:
     """A lattice whose ties are broken in the last digits of a float32, far from the origin."""
     base = lattice() * 3 + 1000
@@ -62,6 +56,7 @@ SETS: dict[str, Callable[[], Tensor]] = {
     "plain": plain,
     "lattice": lattice,
     "copies": copies,
+    "wide copies": wide_copies,
     "near ties": near_ties,
     "tight clusters": clusters,
     "far from 0": lambda: plain() + 3e4,
@@ -143,7 +138,7 @@ def test_the_nearest_are_those_of_the_differences_in_float64(name: str) -> None:
         assert all(len(row.unique()) == 4 for row in index)
 
 
-@pytest.mark.parametrize("name", ["copies", "all alike"])
+@pytest.mark.parametrize("name", ["copies", "wide copies", "all alike"])
 def test_the_halves_know_exact_ties(name: str) -> None:
     """Their rough distances are not settled, yet the design effect is that of float64."""
     rows = SETS[name]()
@@ -162,7 +157,7 @@ def test_rough_distances_are_within_their_bound(dim: int, offset: float) -> None
     y = x[torch.arange(200) // 2 * 2] + 1e-3
     a, b = Centred.both(x, y)
     (rows,) = slices(200)
-    rough = a.rough(rows, b, rows, products(factor(a.block(rows)), factor(b.block(rows)))).double()
+    rough = a.rough(rows, b, rows, products(a.factor(rows), b.factor(rows))).double()
     i, j = (index.ravel() for index in torch.meshgrid(torch.arange(200), torch.arange(200), indexing="ij"))
     off = (rough.ravel() - exact_squares(x, i, y, j)).abs() / (a.norms[i] + b.norms[j])
     # Below the bound, but not so far below that a wrong unit or a missing square root would go unseen.
@@ -173,10 +168,11 @@ def test_rough_distances_are_within_their_bound(dim: int, offset: float) -> None
 @pytest.mark.parametrize("n", [1, STRIP - 1, STRIP, STRIP + 1, 3 * STRIP + 5])
 def test_products_within_a_block_are_those_of_all_its_pairs(n: int, dtype: torch.dtype) -> None:
     rows = torch.from_numpy(np.random.RandomState(n).standard_normal((n, TERMS + 70))).to(dtype)
-    exact = rows.double() @ rows.double().T
-    close = {"rtol": 0.0, "atol": Centred.about(rows, rows.new_zeros(rows.shape[1])).rounding * float(exact.max())}
-    torch.testing.assert_close(gram(rows).double(), exact, **close)
-    torch.testing.assert_close(products(factor(rows), factor(rows)).double(), exact, **close)
+    centred, whole, exact = Centred.about(rows, rows.mean(0)), slice(0, n), (rows - rows.mean(0)).double()
+    exact = exact @ exact.T
+    close = {"rtol": 0.0, "atol": centred.rounding * float(exact.max())}
+    torch.testing.assert_close(centred.gram(whole).double(), exact, **close)
+    torch.testing.assert_close(products(centred.factor(whole), centred.factor(whole)).double(), exact, **close)
 
 
 def test_settling_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ganeval.errors import GanevalError
 from ganeval.fp32 import true_fp32
-from ganeval.numerics.halves import SPLITS, TIE, Balls, design_effect, half_radii, halvings, listed, nearest_in_half
+from ganeval.numerics.halves import SPLITS, Balls, design_effect, half_radii, halvings, listed, nearest_in_half, tie
 from ganeval.numerics.inputs import Array, pair
 from ganeval.numerics.intervals import binomial, student
 from ganeval.numerics.lists import Near
@@ -231,7 +231,7 @@ def _votes(real: Near, fake: Near, k: int, own: Tensor, halves_y: Tensor, halves
     )
     both = [torch.stack([nearest_in_half(near.squares, near.index, i, own, halves) for i in range(1, k + 1)], 1)
             for near, halves in ((real, halves_y), (fake, halves_x))]  # fmt: skip
-    return votes, says_real(both[0] - TIE * real.slack(both[0]), both[1])
+    return votes, says_real(both[0] - tie(real, both[0]), both[1])
 
 
 def says_real(real: Tensor, fake: Tensor) -> Tensor:

@@ -23,11 +23,8 @@ PAIRS = 1 << 12
 """Pairs of images that are looked at in all halvings at a time."""
 MANY = 1 / 32
 """Share of a block's pairs from which those surely inside are counted by products, and the others one by one."""
-TIE = 1 / 128
-"""The share of the bound on rounding within which distances count as equal in the halves; it is seldom off by so much.
-
-The whole bound would favour one side visibly: neighbours' distances differ by little more.
-"""
+TIE = 1 / 3
+"""How much of the likely rounding is between distances that count as equal in the halves."""
 
 
 def listed(k: int, n: int) -> int:
@@ -56,10 +53,19 @@ def nearest_in_half(near: Tensor, index: Tensor, k: int, half: Tensor, halves: T
     return near.gather(1, place.long())
 
 
+def tie(near: Near, squares: Tensor) -> Tensor:
+    """How far from rough squared distances (N, ...) others count as equal to them in the halves.
+
+    n roundings in a row add up to some sqrt(n) u (Higham and Mary, 2019), not to the n u of the bound, by which
+    neighbours' distances differ often enough for a tie to favour one side visibly.
+    """
+    return near.slack(squares) * (TIE / math.sqrt(near.of.roundings))
+
+
 def half_radii(near: Near, k: int, strict: bool, halves: Tensor) -> Tensor:
-    """The squared radius of each image's ball in its own half, (N, SPLITS), moved so that within TIE of it is at it."""
+    """The squared radius of each image's ball in its own half, (N, SPLITS); what is within `tie` of it is at it."""
     radii = nearest_in_half(near.squares, near.index, k, halves, halves)
-    return radii + near.slack(radii) * (-TIE if strict else TIE)
+    return radii - tie(near, radii) if strict else radii + tie(near, radii)
 
 
 def design_effect(terms: Tensor, halves: Tensor) -> float:
@@ -79,7 +85,7 @@ class Balls:
     """In how many of the balls around the images of one set each image of another lies, in whole sets and in halves.
 
     around (P,): the balls that hold a point, exactly. half_around (P, SPLITS): those of the balls of the point's half,
-    where a distance within TIE of a radius counts as equal to it.
+    where a distance within `tie` of a radius counts as equal to it.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from ganeval.numerics.intervals import student
-from ganeval.numerics.pairwise import Centred
+from ganeval.numerics.pairwise import STRIP, Centred, slices
 
 Kernel = Callable[[Centred, slice, Centred, slice, Tensor], Tensor]
 """(x, rows, y, columns, their products) -> k(x[rows], y[columns]), float64."""
@@ -156,29 +156,36 @@ class Tally:
 
     def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None:
         one, sums, members = (self.x, self.y)[side], self.rows[side], self.members[side]
-        k = self._less_level(side, self.kernel(one, rows, one, columns, products))
         mirrored = 1 if rows == columns else 2
-        if rows == columns:
-            self.diagonals[side] += float(k.diagonal().sum())
-            k.fill_diagonal_(0)
-        else:
-            sums[columns] += _column_sums(k)
-        sums[rows] += k.sum(1)
-        self.squares[side] += mirrored * _sum_of_squares(k)
-        self.picked_within += mirrored * _picked(k, members[:, rows], members[:, columns])
+        for some, k in self._strips(side, one, rows, one, columns, products):
+            if rows == columns:
+                itself = k.diagonal(some.start - columns.start)
+                self.diagonals[side] += float(itself.sum())
+                itself.zero_()
+            else:
+                sums[columns] += _column_sums(k)
+            sums[some] += k.sum(1)
+            self.squares[side] += mirrored * _sum_of_squares(k)
+            self.picked_within += mirrored * _picked(k, members[:, some], members[:, columns])
 
     def across(self, rows: slice, columns: slice, products: Tensor) -> None:
-        k = self._less_level(2, self.kernel(self.x, rows, self.y, columns, products))
-        self.cross[0][rows] += k.sum(1)
-        self.cross[1][columns] += _column_sums(k)
-        self.squares[2] += _sum_of_squares(k)
-        self.picked_across += _picked(k, self.members[0][:, rows], self.members[1][:, columns])
+        (of_x, of_y), (in_x, in_y) = self.cross, self.members
+        for some, k in self._strips(2, self.x, rows, self.y, columns, products):
+            of_x[some] += k.sum(1)
+            of_y[columns] += _column_sums(k)
+            self.squares[2] += _sum_of_squares(k)
+            self.picked_across += _picked(k, in_x[:, some], in_y[:, columns])
 
-    def _less_level(self, matrix: int, k: Tensor) -> Tensor:
-        level = self.levels[matrix]
-        if level is None:
-            level = self.levels[matrix] = float(k[0, -1])  # of two images, not of one with itself
-        return k.sub_(level)
+    def _strips(
+        self, matrix: int, x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """The kernel of a block, less the matrix's level, a few rows at a time, which stay in the cache."""
+        for some, part in zip(slices(rows.stop, rows.start, STRIP), products.split(STRIP), strict=True):
+            k = self.kernel(x, some, y, columns, part)
+            level = self.levels[matrix]
+            if level is None:
+                level = self.levels[matrix] = float(k[0, -1])  # of two images, not of one with itself
+            yield some, k.sub_(level)
 
     def sums(self) -> Sums:
         (xx, yy), (xy, yx), (on_x, on_y), (x, y, across) = self.rows, self.cross, self.diagonals, self.squares

@@ -28,12 +28,12 @@ LOST = 2e-6
 """How far rounding may move a cosine or a kernel's exponent, to a small factor, before it is taken from float64."""
 TERMS = 1024
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
-STRIP = 384
-"""Rows of a block that are multiplied at a time with themselves and those after them."""
+STRIP = 256
+"""Rows of a block at a time, where that spares work or memory traffic."""
 FEW = 128
 """Rows, or pairs of them, in float64 at a time, so that they stay in the processor's cache."""
 Factor = tuple[Tensor, ...]
-"""What `factor` makes of rows, for `products`."""
+"""What `Centred.factor` makes of rows, for `products`."""
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -106,25 +106,42 @@ class Centred:
         return cls(rows, centre, torch.cat(norms), torch.cat(along), torch.cat(lengths))
 
     @property
+    def roundings(self) -> int:
+        """n of `rounding`: of a sum of TERMS products, in any order, then of D / TERMS such sums, and 64 more.
+
+        Those hold the rounding of the centred rows (4), of the norms and of their sum, and that of `exact_squares`
+        where all is float64. FMA only rounds less.
+        """
+        return min(TERMS, len(self.centre)) + len(self.centre) // TERMS + 64
+
+    @property
     def rounding(self) -> float:
         """e of |rough - exact| <= e (||x_i - c||^2 + ||y_j - c||^2) for the squared distances from `products`.
 
-        Twice a product is a sum of TERMS products, in any order, then of D / TERMS such sums: at worst
-        n u / (1 - n u) of ||a||^2 + ||b||^2, n = TERMS + D / TERMS, u the unit roundoff (Higham, 2002, eq. 3.5). 64 u
-        more hold the rounding of the centred rows (4 u), of the norms and of their sum, and that of `exact_squares`
-        where all is float64. FMA only rounds less.
+        Twice a product is off by at worst n u / (1 - n u) of ||a||^2 + ||b||^2, u the unit roundoff (Higham, 2002,
+        eq. 3.5).
         """
-        n = min(TERMS, len(self.centre)) + len(self.centre) // TERMS + 64
-        return 1.01 * n * torch.finfo(self.centre.dtype).eps / 2
+        return 1.01 * self.roundings * torch.finfo(self.centre.dtype).eps / 2
 
     @property
     def underflow(self) -> float:
         """What the bound of `rounding` leaves out: products that are too small for their type, and vanish."""
         return 4 * len(self.centre) * torch.finfo(self.centre.dtype).tiny
 
-    def block(self, rows: slice) -> Tensor:
-        """The centred rows, in the centre's type."""
-        return self.rows[rows] - self.centre
+    def factor(self, rows: slice) -> Factor:
+        """The centred rows, in the centre's type, as `products` takes them: TERMS columns at a time."""
+        parts = zip(self.rows[rows].split(TERMS, 1), self.centre.split(TERMS), strict=True)
+        return tuple(laid_out(part - centre) for part, centre in parts)
+
+    def gram(self, rows: slice) -> Tensor:
+        """The products of the rows with themselves: each pair once, but for those within a strip."""
+        n = rows.stop - rows.start
+        found = self.centre.new_empty(n, n)
+        for some, i in zip(slices(rows.stop, rows.start, STRIP), slices(n, size=STRIP), strict=True):
+            rest, j = slice(some.start, rows.stop), slice(i.start, n)
+            found[i, j] = part = products(self.factor(some), self.factor(rest))
+            found[j, i] = part.T
+        return found
 
     def rough(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
         """Squared distances from a block of `products`, in their type."""
@@ -161,31 +178,16 @@ def rounding_shows(products: Tensor, size: float, scale: float = 1.0) -> bool:
     return torch.finfo(products.dtype).eps * size > LOST * scale
 
 
-def factor(rows: Tensor) -> Factor:
-    """Rows (N, D) as `products` takes them: TERMS columns at a time, in oneDNN's layout where it is to be had.
-
-    On AMD's processors oneDNN, which computes networks, takes three quarters of the time of MKL, which `@` calls.
-    """
-    parts = rows.split(TERMS, 1)
-    if rows.device.type == "cpu" and rows.dtype == torch.float32 and torch.backends.mkldnn.is_available():
-        return tuple(part.to_mkldnn() for part in parts)
-    return parts
+def laid_out(rows: Tensor) -> Tensor:
+    """For oneDNN, which on AMD's processors takes three quarters of the time of MKL, which `@` calls."""
+    to_be_had = rows.device.type == "cpu" and rows.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    return rows.to_mkldnn() if to_be_had else rows
 
 
 def products(a: Factor, b: Factor) -> Tensor:
     """a b', (N, M)."""
     found = reduce(Tensor.add_, map(linear, a, b))
     return found.to_dense() if found.is_mkldnn else found
-
-
-def gram(rows: Tensor) -> Tensor:
-    """a a', (N, N), of a block: each pair once, but for those within a strip."""
-    found = rows.new_empty(len(rows), len(rows))
-    for start in range(0, len(rows), STRIP):
-        strip = slice(start, start + STRIP)
-        found[strip, start:] = part = products(factor(rows[strip]), factor(rows[start:]))
-        found[start:, strip] = part.T
-    return found
 
 
 class Taker(Protocol):
@@ -207,10 +209,9 @@ def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
     for side, z in enumerate((x, y)):
         asked = [taker for taker in takers if side in taker.sides]
         for rows in slices(len(z.rows)) if asked else ():
-            block = z.block(rows)
-            a = factor(block)
+            a = z.factor(rows)
             for columns in slices(len(z.rows), rows.start):
-                found = gram(block) if columns == rows else products(a, factor(z.block(columns)))
+                found = z.gram(rows) if columns == rows else products(a, z.factor(columns))
                 for taker in asked:
                     taker.within(side, rows, columns, found)
     for rows, columns, found in across(x, y):
@@ -221,9 +222,9 @@ def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
 def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
     """(rows, columns, products of the centred x[rows] and y[columns]) over all of x and y."""
     for rows in slices(len(x.rows)):
-        a = factor(x.block(rows))
+        a = x.factor(rows)
         for columns in slices(len(y.rows)):
-            yield rows, columns, products(a, factor(y.block(columns)))
+            yield rows, columns, products(a, y.factor(columns))
 
 
 def few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,5 +245,5 @@ def few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
     return i[which], eighth[which] * 8 + place
 
 
-def slices(n: int, start: int = 0) -> Iterator[slice]:
-    return (slice(i, min(i + BLOCK, n)) for i in range(start, n, BLOCK))
+def slices(stop: int, start: int = 0, size: int = BLOCK) -> Iterator[slice]:
+    return (slice(i, min(i + size, stop)) for i in range(start, stop, size))
