@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,10 +101,11 @@ def test_intervals_of_kernel_distances_hold(population: str, dim: int) -> None:
 
 @pytest.mark.parametrize("value", [-0.5, 0.0, 0.3, 2.0, 40.0])
 def test_the_score_interval_ends_where_the_value_is_a_quantile_away(value: float) -> None:
-    error = Error(second=0.1, slope=0.4, freedom=50, value=value)
+    error = Error(first=0.4, second=0.1, bias=0.5, freedom=50, value=value)
+    assert error.slope > 0.1
     for end in error.interval(value):
-        assert abs(value - end) == pytest.approx(student(50) * math.sqrt(0.1 + 0.4 * max(end, 0)))
-    assert Error(0.1, 0.4, 10, value).interval(value) is None
+        assert abs(value - end) == pytest.approx(student(50) * math.sqrt(0.1 + error.slope * max(end, 0)))
+    assert replace(error, freedom=10).interval(value) is None
 
 
 def test_a_few_huge_images_leave_kid_without_an_interval() -> None:

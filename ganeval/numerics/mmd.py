@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from statistics import fmean as mean
 
 import torch
 from torch import Tensor
@@ -89,33 +90,47 @@ class Sums:
         b = b + through_kernel
         rows = float(a.var()) / n + float(b.var()) / m
         noise = sum(float((c - c.mean()).square().var()) / len(c) ** 3 for c in (a, b))
-        value, bias = self.unbiased(), self.biased() - self.unbiased()
-        # The first order per distance: from the data, and near 0, within about one standard deviation of the value,
-        # from equal distributions, whose noise in `rows` is 2 second for a V-statistic of `bias`; the many small
-        # eigenvalues in a bias of over TRACE standard deviations say little about the distance, and are left out.
-        near = math.sqrt(second)
-        bias = min(bias, TRACE * near)
-        slope = max(0.0, rows - 2 * second + (near * 2 * second / bias if bias > 0 else 0.0))
-        slope = slope / (max(value, 0.0) + near) if value > 0 or near else 0.0
         level_x, level_y, level_xy = self.levels
         uncentred = 2 * level_x**2 / (n * (n - 1)) + 2 * level_y**2 / (m * (m - 1)) + 4 * level_xy**2 / (n * m)
         lost = second <= DIGITS * uncentred
-        return Error(second, slope, 0.0 if lost else 2 * rows**2 / noise if noise else math.inf, value)
+        freedom = 0.0 if lost else 2 * rows**2 / noise if noise else math.inf
+        return Error(rows - 2 * second, second, self.biased() - self.unbiased(), freedom, self.unbiased())
 
 
 @dataclass(frozen=True)
 class Error:
     """The variance of the unbiased estimate, where the true squared distance is t: second + slope t.
 
-    second: the variance for equal distributions. slope: of the first order, 4 var(witness) / n, which vanishes with t.
+    first: the variance of first order, 4 var(witness) / n, estimated from the images' influences less their noise, so
+    that it may be below 0. second: the variance for equal distributions. bias: of the V-statistic.
     freedom: degrees of freedom of the estimated first order, from the kurtosis of the images' influences; 0 where
-    rounding hides them.
+    rounding hides them. value: the estimate.
     """
 
+    first: float
     second: float
-    slope: float
+    bias: float
     freedom: float
     value: float
+
+    @classmethod
+    def from_subsets(cls, errors: Sequence[Error], times: float) -> Error:
+        """Of the estimate from sets `times` as large as the subsets whose errors these are."""
+        first, second, bias, freedom, value = (mean(part) for part in zip(*map(astuple, errors), strict=True))
+        return cls(first / times, second / times**2, bias / times, freedom * min(len(errors), times), value)
+
+    @property
+    def slope(self) -> float:
+        """The first order, which vanishes with t, per t.
+
+        From the data, and near 0, within about one standard deviation of the value, from equal distributions, whose
+        noise in the influences is 2 second for a V-statistic of `bias`; the many small eigenvalues in a bias of over
+        TRACE standard deviations say little about the distance, and are left out.
+        """
+        near = math.sqrt(self.second)
+        bias = min(self.bias, TRACE * near)
+        slope = max(0.0, self.first + (near * 2 * self.second / bias if bias > 0 else 0.0))
+        return slope / (max(self.value, 0.0) + near) if self.value > 0 or near else 0.0
 
     def std_error(self, more: float = 0.0) -> float:
         """At the estimate itself, with more variance from elsewhere."""
@@ -128,10 +143,10 @@ class Error:
         """
         if self.freedom < FREEDOM:
             return None
-        q, variance = student(self.freedom), self.second + more
+        q, variance, slope = student(self.freedom), self.second + more, self.slope
         reach = q * math.sqrt(variance)
-        half = q * math.sqrt(max(0.0, variance + self.slope * value + (q * self.slope / 2) ** 2))
-        middle = value + q * q * self.slope / 2
+        half = q * math.sqrt(max(0.0, variance + slope * value + (q * slope / 2) ** 2))
+        middle = value + q * q * slope / 2
         return middle - half if value > reach else value - reach, middle + half if value > -reach else value + reach
 
 

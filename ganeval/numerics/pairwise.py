@@ -28,6 +28,8 @@ LOST = 2e-6
 """How far rounding may move a cosine or a kernel's exponent, to a small factor, before it is taken from float64."""
 TERMS = 1024
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
+GROUP = 2
+"""Blocks of rows that are held for `products` at a time."""
 STRIP = 256
 """Rows of a block at a time, where that spares work or memory traffic."""
 FEW = 128
@@ -105,6 +107,11 @@ class Centred:
             lengths.append(block.double().norm(dim=1))
         return cls(rows, centre, torch.cat(norms), torch.cat(along), torch.cat(lengths))
 
+    def some(self, which: Tensor) -> Centred:
+        """Those of the rows that an index or a mask picks."""
+        rows, norms, along, lengths = (part[which] for part in (self.rows, self.norms, self.along, self.lengths))
+        return Centred(rows, self.centre, norms, along, lengths)
+
     @property
     def roundings(self) -> int:
         """n of `rounding`: of a sum of TERMS products, in any order, then of D / TERMS such sums, and 64 more.
@@ -137,10 +144,12 @@ class Centred:
         """The products of the rows with themselves: each pair once, but for those within a strip."""
         n = rows.stop - rows.start
         found = self.centre.new_empty(n, n)
-        for some, i in zip(slices(rows.stop, rows.start, STRIP), slices(n, size=STRIP), strict=True):
-            rest, j = slice(some.start, rows.stop), slice(i.start, n)
-            found[i, j] = part = products(self.factor(some), self.factor(rest))
-            found[j, i] = part.T
+        strips = [(slice(some.start - rows.start, some.stop - rows.start), self.factor(some))
+                  for some in slices(rows.stop, rows.start, STRIP)]  # fmt: skip
+        for at, (i, a) in enumerate(strips):
+            for j, b in strips[at:]:
+                found[i, j] = part = products(a, b)
+                found[j, i] = part.T
         return found
 
     def rough(self, rows: slice, other: Centred, columns: slice, products: Tensor) -> Tensor:
@@ -208,23 +217,39 @@ def one_pass(x: Centred, y: Centred, takers: Sequence[Taker]) -> None:
     """
     for side, z in enumerate((x, y)):
         asked = [taker for taker in takers if side in taker.sides]
-        for rows in slices(len(z.rows)) if asked else ():
-            a = z.factor(rows)
-            for columns in slices(len(z.rows), rows.start):
-                found = z.gram(rows) if columns == rows else products(a, z.factor(columns))
-                for taker in asked:
-                    taker.within(side, rows, columns, found)
-    for rows, columns, found in across(x, y):
+        for rows, columns, found in within(z) if asked else ():
+            for taker in asked:
+                taker.within(side, rows, columns, found)
+    for rows, columns, found in across(x, y) if takers else ():
         for taker in takers:
             taker.across(rows, columns, found)
 
 
+def within(x: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
+    """(rows, columns, products of the centred x[rows] and x[columns]) on and above the diagonal."""
+    for group in groups(x):
+        for rows, _ in group:
+            yield rows, rows, x.gram(rows)
+        for columns in slices(len(x.rows), group[0][0].stop):
+            b = next((own for rows, own in group if rows == columns), None) or x.factor(columns)
+            for rows, a in group:
+                if rows.start < columns.start:
+                    yield rows, columns, products(a, b)
+
+
 def across(x: Centred, y: Centred) -> Iterator[tuple[slice, slice, Tensor]]:
     """(rows, columns, products of the centred x[rows] and y[columns]) over all of x and y."""
-    for rows in slices(len(x.rows)):
-        a = x.factor(rows)
+    for group in groups(x):
         for columns in slices(len(y.rows)):
-            yield rows, columns, products(a, y.factor(columns))
+            b = y.factor(columns)
+            for rows, a in group:
+                yield rows, columns, products(a, b)
+
+
+def groups(x: Centred) -> Iterator[list[tuple[slice, Factor]]]:
+    """GROUP blocks of rows at a time, laid out: what they are multiplied with is laid out so many times less often."""
+    for group in slices(len(x.rows), size=GROUP * BLOCK):
+        yield [(rows, x.factor(rows)) for rows in slices(group.stop, group.start)]
 
 
 def few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -245,5 +270,7 @@ def few_true(mask: Tensor) -> tuple[Tensor, Tensor]:
     return i[which], eighth[which] * 8 + place
 
 
-def slices(stop: int, start: int = 0, size: int = BLOCK) -> Iterator[slice]:
+def slices(stop: int, start: int = 0, size: int | None = None) -> Iterator[slice]:
+    """Of BLOCK rows, or of a size of the caller's."""
+    size = size or BLOCK
     return (slice(i, min(i + size, stop)) for i in range(start, stop, size))
