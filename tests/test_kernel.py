@@ -97,12 +97,12 @@ def test_the_interval_of_kid_covers(scale: float, full: bool) -> None:
 @pytest.mark.parametrize("n", [1000, 400])
 @pytest.mark.parametrize("scale", [1.0, 1.2])
 def test_the_subsets_alone_tell_kid_and_its_error(n: int, scale: float) -> None:
-    """From a tenth of the pairs: sets of unequal sizes, too."""
+    """From fewer pairs: of sets of unequal sizes, too."""
     longer = []
     for seed in range(20):
         random = np.random.RandomState(seed)
         x, y = random.randn(n, 32) * scale, random.randn(1000, 32)
-        whole, part = (kid(x, y, subsets=20, subset_size=100, full=full) for full in (True, False))
+        whole, part = (kid(x, y, subsets=40, subset_size=100, full=full) for full in (True, False))
         assert part.value == pytest.approx(whole.value, rel=1e-9, abs=1e-12)
         assert part.details["subset_std"] == pytest.approx(whole.details["subset_std"], rel=1e-9)
         assert "full_unbiased" not in part.details
@@ -114,10 +114,7 @@ def test_kid_of_the_subsets_alone_says_what_it_can_not_tell() -> None:
     x, y = np.random.RandomState(0).randn(2, 400, 8)
     assert kid(x, y, subsets=5, subset_size=50, full=False).interval is None
     assert kid(x, y, subsets=1, subset_size=50, full=False).std_error is None
-    # Subsets of all images are all alike, and the full estimate.
-    whole, part = kid(x, y), kid(x, y, full=False)
-    assert part.std_error == pytest.approx(whole.std_error, rel=1e-9)
-    assert part.interval == pytest.approx(whole.interval, rel=1e-9)
+    assert kid(x, y, full=False) == kid(x, y)  # where all pairs are fewer they are taken
 
 
 def test_the_subsets_average_to_the_full_estimate() -> None:

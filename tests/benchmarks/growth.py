@@ -75,7 +75,6 @@ def alone(fake: torch.Tensor, real: torch.Tensor) -> dict[str, Callable[[], obje
         "Fréchet distance of these moments": lambda: distance(*(sides[-2:] or map(moments, (fake, real)))),
         "Fréchet distance of features": lambda: distance(fake, real),
         KID: lambda: metrics.kid(fake, real),
-        "kid of its subsets alone (full=False)": lambda: metrics.kid(fake, real, full=False),
         "mmd": lambda: metrics.mmd(fake, real),
         "cmmd": lambda: metrics.cmmd(fake, real),
         PRDC: lambda: neighbours(fake, real, four),
