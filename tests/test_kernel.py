@@ -76,9 +76,9 @@ def test_the_error_of_mmd_knows_that_real_images_move_the_bandwidth() -> None:
     assert math.sqrt(np.mean(errors**2)) == pytest.approx(values.std(ddof=1), rel=0.1)
 
 
-@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("subsets_only", [False, True])
 @pytest.mark.parametrize("scale", [1.0, 1.2])
-def test_the_interval_of_kid_covers(scale: float, full: bool) -> None:
+def test_the_interval_of_kid_covers(scale: float, subsets_only: bool) -> None:
     """The truth of the cubic kernel on N(0, s^2 I), from moments: E (1 + u)^3 = 1 + 3 E u^2, with u = x.y / D."""
     dim = 32
 
@@ -89,7 +89,7 @@ def test_the_interval_of_kid_covers(scale: float, full: bool) -> None:
     covered = 0
     for seed in range(DRAWS):
         x, y = np.random.RandomState(seed).randn(2, 500, dim)
-        low, high = kid(x * scale, y, subsets=20, subset_size=50, seed=seed, full=full).interval
+        low, high = kid(x * scale, y, subsets=20, subset_size=50, seed=seed, subsets_only=subsets_only).interval
         covered += low <= truth <= high
     assert 0.93 * DRAWS - SLACK <= covered <= 0.98 * DRAWS + SLACK
 
@@ -102,7 +102,7 @@ def test_the_subsets_alone_tell_kid_and_its_error(n: int, scale: float) -> None:
     for seed in range(20):
         random = np.random.RandomState(seed)
         x, y = random.randn(n, 32) * scale, random.randn(1000, 32)
-        whole, part = (kid(x, y, subsets=40, subset_size=100, full=full) for full in (True, False))
+        whole, part = (kid(x, y, subsets=40, subset_size=100, subsets_only=only) for only in (False, True))
         assert part.value == pytest.approx(whole.value, rel=1e-9, abs=1e-12)
         assert part.details["subset_std"] == pytest.approx(whole.details["subset_std"], rel=1e-9)
         assert "full_unbiased" not in part.details
@@ -112,9 +112,9 @@ def test_the_subsets_alone_tell_kid_and_its_error(n: int, scale: float) -> None:
 
 def test_kid_of_the_subsets_alone_says_what_it_can_not_tell() -> None:
     x, y = np.random.RandomState(0).randn(2, 400, 8)
-    assert kid(x, y, subsets=5, subset_size=50, full=False).interval is None
-    assert kid(x, y, subsets=1, subset_size=50, full=False).std_error is None
-    assert kid(x, y, full=False) == kid(x, y)  # where all pairs are fewer they are taken
+    assert kid(x, y, subsets=5, subset_size=50, subsets_only=True).interval is None
+    assert kid(x, y, subsets=1, subset_size=50, subsets_only=True).std_error is None
+    assert kid(x, y, subsets_only=True) == kid(x, y)  # where all pairs are fewer they are taken
 
 
 def test_the_subsets_average_to_the_full_estimate() -> None:

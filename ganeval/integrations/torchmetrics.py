@@ -183,7 +183,7 @@ class KID(_OnRows):
     def compute(self) -> Tensor:
         """The mean over the subsets, float64 ()."""
         fake, real = self._sides()
-        found = kid(fake, real, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed, full=False)
+        found = kid(fake, real, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed, subsets_only=True)
         return torch.tensor(found.value, dtype=torch.float64)
 
 

@@ -44,7 +44,7 @@ def kid(
     gamma: float | None = None,
     coef: float = 1.0,
     seed: int = 0,
-    full: bool = True,
+    subsets_only: bool = False,
 ) -> Estimate:
     """Kernel Inception Distance (Binkowski et al., 2018, arXiv:1801.01401), lower is better; unbiased, may be below 0.
 
@@ -53,22 +53,22 @@ def kid(
     after +-, and `full_unbiased`, the estimate from all pairs at once, without the subsets' noise.
     Where a set has fewer images than subset_size, subsets are as large as the smaller set, and a warning says so.
     Every pair of images is compared once, for the full estimate and all subsets together; memory beside the
-    features: under 100 MB and subsets * (N + M) bytes. full=False compares the pairs within the subsets alone, for the
-    same value, where those are fewer: with the defaults from 10,000 images on.
+    features: under 100 MB and subsets * (N + M) bytes. subsets_only=True compares the pairs within the subsets alone,
+    for the same value, where those are fewer: with the defaults from 10,000 images on.
 
-    std_error: the U-statistic's variance, of first and second order, plus the subsets' own; with full=False inferred
-    from the subsets', for sets as large as the smaller one. Interval, for the distance of the two
-    populations: all distances t that the estimate is within Student's quantile of, in standard errors at t
-    (`numerics.mmd.Error`). Measured coverage: docs/calibration.md; none under SMALLEST images, nor where few of them
-    decide. Raises GanevalError for fewer than 2 images, subsets or subset_size out of range.
+    std_error: the U-statistic's variance, of first and second order, plus the subsets' own; with subsets_only inferred
+    from the subsets', for sets as large as the smaller one. Interval, for the distance of the two populations: all
+    distances t that the estimate is within Student's quantile of, in standard errors at t (`numerics.mmd.Error`).
+    Measured coverage: docs/calibration.md; none under SMALLEST images, nor where few of them decide. Raises
+    GanevalError for fewer than 2 images, subsets or subset_size out of range.
     """
     return _alone(kid_reading, fake, real, subsets=subsets, subset_size=subset_size, degree=degree, gamma=gamma,
-                  coef=coef, seed=seed, full=full)  # fmt: skip
+                  coef=coef, seed=seed, subsets_only=subsets_only)  # fmt: skip
 
 
 def kid_reading(
     x: Centred, y: Centred, *, subsets: int, subset_size: int, degree: int, gamma: float | None, coef: float,
-    seed: int, full: bool,
+    seed: int, subsets_only: bool,
 ) -> Reading:  # fmt: skip
     """`kid` in a pass that others share."""
     if subsets < 1 or subset_size < 2:
@@ -112,9 +112,9 @@ def kid_reading(
         return Estimate(value, error.std_error(spread) or None, interval, n, m, details)
 
     members = [torch.from_numpy(which).to(x.norms.device) for which in (in_x, in_y)]
-    if full or (n + m) ** 2 <= subsets * (2 * size) ** 2:
-        return Reading((Tally(x, y, kernel, *members),), from_all)
-    return Reading((), from_subsets)
+    if subsets_only and (n + m) ** 2 > subsets * (2 * size) ** 2:
+        return Reading((), from_subsets)
+    return Reading((Tally(x, y, kernel, *members),), from_all)
 
 
 def _sums(x: Centred, y: Centred, kernel: Kernel) -> Sums:
