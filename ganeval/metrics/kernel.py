@@ -53,8 +53,8 @@ def kid(
     after +-, and `full_unbiased`, the estimate from all pairs at once, without the subsets' noise.
     Where a set has fewer images than subset_size, subsets are as large as the smaller set, and a warning says so.
     Every pair of images is compared once, for the full estimate and all subsets together; memory beside the
-    features: under 100 MB and subsets * (N + M) bytes. subsets_only=True compares the pairs within the subsets alone,
-    for the same value, where those are fewer: with the defaults from 10,000 images on.
+    features: that of `numerics.pairwise`, and subsets * (N + M) bytes. subsets_only=True compares the pairs within the
+    subsets alone, for the same value, where those are fewer: with the defaults from 10,000 images on.
 
     std_error: the U-statistic's variance, of first and second order, plus the subsets' own; with subsets_only inferred
     from the subsets', for sets as large as the smaller one. Interval, for the distance of the two populations: all
