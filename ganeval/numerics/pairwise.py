@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Protocol
 
 import torch
@@ -76,15 +76,14 @@ def unit(rows: Tensor) -> Tensor:
 class Centred:
     """Rows (N, D) and a point c in their midst (D,), from which products lose least.
 
-    norms (N,): ||x_i - c||^2; along (N,): (x_i - c).c; lengths (N,): ||x_i||; all float64. The products are in the
-    centre's type: float64 where float32 ones would overflow or vanish.
+    norms (N,): ||x_i - c||^2; along (N,): (x_i - c).c; both float64. The products are in the centre's type: float64
+    where float32 ones would overflow or vanish.
     """
 
     rows: Tensor
     centre: Tensor
     norms: Tensor
     along: Tensor
-    lengths: Tensor
 
     @classmethod
     def both(cls, x: Tensor, y: Tensor) -> tuple[Centred, Centred]:
@@ -99,18 +98,21 @@ class Centred:
     @classmethod
     def about(cls, rows: Tensor, centre: Tensor) -> Centred:
         """About a point of the caller's."""
-        norms, along, lengths = [], [], []
+        norms, along = [], []
         for block in rows.split(FEW):
             centred = (block - centre).double()
             norms.append(centred.square().sum(1))
             along.append(centred @ centre.double())
-            lengths.append(block.double().norm(dim=1))
-        return cls(rows, centre, torch.cat(norms), torch.cat(along), torch.cat(lengths))
+        return cls(rows, centre, torch.cat(norms), torch.cat(along))
 
     def some(self, which: Tensor) -> Centred:
         """Those of the rows that an index or a mask picks."""
-        rows, norms, along, lengths = (part[which] for part in (self.rows, self.norms, self.along, self.lengths))
-        return Centred(rows, self.centre, norms, along, lengths)
+        return Centred(self.rows[which], self.centre, self.norms[which], self.along[which])
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """||x_i||, (N,), float64."""
+        return torch.cat([block.double().norm(dim=1) for block in self.rows.split(FEW)])
 
     @property
     def roundings(self) -> int:
