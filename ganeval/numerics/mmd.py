@@ -171,6 +171,7 @@ class Tally:
 
     def within(self, side: int, rows: slice, columns: slice, products: Tensor) -> None:
         one, sums, members = (self.x, self.y)[side], self.rows[side], self.members[side]
+        in_columns = members[:, columns].double()
         mirrored = 1 if rows == columns else 2
         for some, k in self._strips(side, one, rows, one, columns, products):
             if rows == columns:
@@ -181,15 +182,16 @@ class Tally:
                 sums[columns] += _column_sums(k)
             sums[some] += k.sum(1)
             self.squares[side] += mirrored * _sum_of_squares(k)
-            self.picked_within += mirrored * _picked(k, members[:, some], members[:, columns])
+            self.picked_within += mirrored * _picked(k, members[:, some], in_columns)
 
     def across(self, rows: slice, columns: slice, products: Tensor) -> None:
         (of_x, of_y), (in_x, in_y) = self.cross, self.members
+        in_columns = in_y[:, columns].double()
         for some, k in self._strips(2, self.x, rows, self.y, columns, products):
             of_x[some] += k.sum(1)
             of_y[columns] += _column_sums(k)
             self.squares[2] += _sum_of_squares(k)
-            self.picked_across += _picked(k, in_x[:, some], in_y[:, columns])
+            self.picked_across += _picked(k, in_x[:, some], in_columns)
 
     def _strips(
         self, matrix: int, x: Centred, rows: slice, y: Centred, columns: slice, products: Tensor
@@ -219,10 +221,10 @@ def _sum_of_squares(k: Tensor) -> float:
 
 
 def _picked(k: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The sum of k over each subset (S,), from which of its rows (S, N) and of its columns (S, M) each has."""
+    """The sum of k over each subset (S,), of whose rows it has those in (S, N), bool, and columns in (S, M), 0 or 1."""
     if rows.double().mean() < SPARSE:
         starts = rows.sum(1).cumsum(0) - rows.sum(1)
         of_rows = embedding_bag(rows.nonzero()[:, 1], k, starts, mode="sum")
     else:
         of_rows = rows.double() @ k
-    return (of_rows * columns).sum(1)
+    return of_rows.mul_(columns).sum(1)

@@ -1,7 +1,7 @@
 """Distances and kernels between all pairs of rows, a block at a time.
 
 A block is at most BLOCK x BLOCK numbers, made from GROUP + 1 blocks of rows (D x BLOCK), so memory does not grow with
-N: at D = 2048 some 80 MB of tensors at a time, by which a process was seen to grow up to 270 MB, beside the features.
+N: at D = 2048 some 105 MB of tensors at a time, by which a process was seen to grow up to 270 MB, beside the features.
 
 `squared_distances` is right to the last digits, in float64. `Centred` multiplies rows in their own precision, which
 from float32 takes half the time, and knows how far off its distances may be: what that could decide, `exact_squares`
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from ganeval.numerics.moments import mean
+from ganeval.numerics.moments import FEW, mean
 
 BLOCK = 1536
 CANCELLED = 1e-9
@@ -28,12 +28,10 @@ LOST = 2e-6
 """How far rounding may move a cosine or a kernel's exponent, to a small factor, before it is taken from float64."""
 TERMS = 1024
 """Columns that are multiplied at a time: the fewer products a sum has, the less it is off by at worst."""
-GROUP = 2
+GROUP = 4
 """Blocks of rows that are held for `products` at a time."""
 STRIP = 256
 """Rows of a block at a time, where that spares work or memory traffic."""
-FEW = 128
-"""Rows, or pairs of them, in float64 at a time, so that they stay in the processor's cache."""
 Factor = tuple[Tensor, ...]
 """What `Centred.factor` makes of rows, for `products`."""
 
