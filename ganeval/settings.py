@@ -55,7 +55,7 @@ def whole(name: str, value: Any, least: int) -> int:
         number = -1
     if not least <= number < 2**32 or isinstance(value, bool):
         # Of n the refusal is worded as that of one beyond a set's images.
-        shown = f"--n {value}:" if name == "n" else f"{name}={value};"
+        shown = f"--n {value!r}:" if name == "n" else f"{name}={value!r};"
         raise GanevalError(f"{shown} give a whole number from {least} to {2**32 - 1}")
     return number
 

@@ -86,7 +86,7 @@ def test_a_training_that_goes_on_does_not_spend_alpha_twice() -> None:
         ({"looks": 501}, "plan 1 to 500"),
         ({"spend": "first"}, "'each' or 'last'"),
         ({"looks": 2.5}, "looks=2.5; give a whole number"),
-        ({"looks": "3"}, "looks=3; give a whole number"),
+        ({"looks": "3"}, "looks='3'; give a whole number"),
         ({"seed": -1}, "seed=-1; give a whole number"),
         ({"seed": None}, "seed=None; give a whole number"),
     ],

@@ -182,6 +182,14 @@ def half_the_rows(images):
     return images.float().mean((2, 3))[::2]
 
 
+def nothing_at_all(images):
+    pass
+
+
+def three_parts(images):
+    return (images.float().mean((2, 3)),) * 3
+
+
 READY = load_extractor("pixels:3")
 HERE = __name__
 
@@ -218,6 +226,8 @@ def test_an_imported_object() -> None:
         ("HERE:NeedsSize", "missing a required argument: 'size'"),
         ("HERE:flat", r"must return features \(B, D\) for 3 images, got \(\)"),
         ("HERE:half_the_rows", r"for 3 images, got \(2, 3\)"),
+        ("HERE:nothing_at_all", r"must return features \(B, D\) for 3 images, got NoneType"),
+        ("HERE:three_parts", r"must return features \(B, D\) for 3 images, got tuple"),
     ],
 )
 def test_names_that_do_not_do(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,9 +143,10 @@ class Wrapped:
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         result = self.network(inputs)
-        pooled, logits = result if isinstance(result, tuple) else (result, None)
-        for rows, what in ((pooled, "features (B, D)"), (logits, "logits (B, C)")):
-            if rows is not None and not (isinstance(rows, Tensor) and rows.ndim == 2 and len(rows) == len(inputs)):
+        pooled, logits = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
+        parts = [(pooled, "features (B, D)")] + ([] if logits is None else [(logits, "logits (B, C)")])
+        for rows, what in parts:
+            if not (isinstance(rows, Tensor) and rows.ndim == 2 and len(rows) == len(inputs)):
                 got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
                 raise GanevalError(f"{self.name} must return {what} for {len(inputs)} images, got {got}")
         return pooled, logits
