@@ -11,6 +11,7 @@ import torch
 import ganeval
 from ganeval import metrics
 from ganeval.errors import GanevalError
+from ganeval.features import Features
 
 G = torch.Generator().manual_seed(5)
 
@@ -31,13 +32,26 @@ def test_features_far_from_zero_lose_no_neighbours_and_no_copies() -> None:
     assert near == pytest.approx(metrics.mifid(x[:200].double(), y.double()).details["nearest_cosine_distance"])
 
 
-@pytest.mark.parametrize("scale", [1e18, 1e-25])
+@pytest.mark.parametrize("scale", [1e36, 1e18, 1e-25, 1e-40])
 def test_huge_and_tiny_features_are_measured_as_others(scale: float) -> None:
     x, y = torch.randn(300, 8, generator=G), torch.randn(300, 8, generator=G) + 0.5
     scaled = [(rows.double() * scale).float() for rows in (x, y)]
     assert metrics.fid(*scaled).value / scale**2 == pytest.approx(metrics.fid(x, y).value, rel=1e-5)
     assert metrics.vendi(scaled[0]).value == pytest.approx(metrics.vendi(x).value, rel=1e-4)
     assert metrics.mifid(*scaled).value / scale**2 == pytest.approx(metrics.mifid(x, y).value, rel=1e-5)
+    for share in (metrics.ndb, metrics.one_nn_accuracy, metrics.precision, metrics.coverage):
+        assert share(*scaled).value == share(x, y).value, share
+
+
+def test_features_too_large_for_a_kernel_are_refused() -> None:
+    x, y = (torch.randn(100, 4, generator=G) * 1e13 for _ in range(2))
+    for run in (
+        metrics.kid,
+        lambda a, b: ganeval.compare(*(Features(z, None, "x") for z in (a, b, y)), metrics=["kid"]),
+    ):
+        with pytest.raises(GanevalError, match=r"kid overflows with degree=3, .* of up to \d\.\de\+13 in length"):
+            run(x, y + 1e12)
+    assert math.isfinite(metrics.kid(x, y, gamma=1e-26).std_error)
 
 
 def test_vendi_is_smooth_at_order_one() -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -110,13 +111,15 @@ def test_fake_and_real_are_not_exchanged(metric: Metric) -> None:
 
 
 @every_metric
-@pytest.mark.parametrize("broken", ["nan", "inf", "one row", "rank", "columns"])
+@pytest.mark.parametrize("broken", ["nan", "inf", "beyond", "one row", "rank", "columns"])
 def test_bad_features_are_refused_in_one_line(metric: Metric, broken: str) -> None:
     bad, message = FAKE.copy(), "NaN or infinity in 1 of 150 rows"
     if broken == "nan":
         bad[3, 4] = np.nan
     elif broken == "inf":
         bad[3, 4] = np.inf
+    elif broken == "beyond":
+        bad[3, 4], message = 1e200, r"numbers beyond 3\.4e\+38 in 1 of 150 rows"
     elif broken == "one row":
         bad, message = bad[:1], "at least|1 to 1|only 1"
     elif broken == "rank":
@@ -133,6 +136,17 @@ def test_bad_features_are_refused_in_one_line(metric: Metric, broken: str) -> No
 def test_finite_features_whose_sum_overflows_are_not_refused() -> None:
     huge = torch.full((4, 3), 3e38)
     assert torch.equal(matrix(huge, "fake"), huge)
+
+
+def test_tables_and_lists_are_taken_as_matrices() -> None:
+    frozen = FAKE.copy()
+    frozen.flags.writeable = False
+    swapped = FAKE.astype(FAKE.dtype.newbyteorder())
+    for rows in (pd.DataFrame(FAKE), FAKE.tolist(), np.ascontiguousarray(FAKE[::-1])[::-1], frozen, swapped):
+        assert torch.equal(matrix(rows, "fake"), torch.from_numpy(FAKE))
+    for rows in ("fake", None, pd.DataFrame({"a": ["x", "y"]}), [[1.0], [1.0, 2.0]], iter([1.0])):
+        with pytest.raises(GanevalError, match=r"fake must be features of shape \(N, D\), got "):
+            matrix(rows, "fake")
 
 
 @every_metric

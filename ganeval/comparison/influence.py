@@ -99,7 +99,7 @@ def kernels(fake: Tensor, real: Tensor, wanted: Mapping[str, Mapping[str, Any]])
 
 def _kernel(name: str, x: Centred, y: Centred, options: Mapping[str, Any]) -> Kernel:
     if name == "kid":
-        return kid_kernel(x, options["degree"], options["gamma"], options["coef"])
+        return kid_kernel(x, y, options["degree"], options["gamma"], options["coef"])
     if name == "cmmd":
         return cmmd_kernel(x, y, options["sigma"])
     if options["bandwidth"] == "median":

@@ -25,10 +25,13 @@ def ndb(fake: Array, real: Array, *, bins: int = 100, alpha: float = 0.05, seed:
     No standard error: the bins' tests depend on each other. Raises GanevalError for under 20 real images, or bins < 2.
     """
     fakes, reals = pair(fake, real)
-    # About their mean, for scikit-learn's distances lose digits far from 0.
+    # About their mean, for scikit-learn's distances lose digits far from 0; and by a power of two, which changes none,
+    # to about 1, for the squares of float32 overflow above 1e19 and vanish below 1e-22.
     middle = mean(reals)
     x, y = (torch.cat([(block - middle).to(rows.dtype) for block in rows.split(ROWS)]).cpu().numpy()
             for rows in (fakes, reals))  # fmt: skip
+    _, exponent = np.frexp(max(y.max(), -y.min()))
+    x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
     if not 0 < alpha < 1:
         raise GanevalError(f"alpha={alpha} of ndb; give a probability, such as 0.05")
     if bins < 2 or len(y) < 20:

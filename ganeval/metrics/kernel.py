@@ -28,6 +28,8 @@ MOST = 1 << 34
 """Bytes for which image is in which subset."""
 HIGHEST = 20
 """Degree of a polynomial kernel; higher ones overflow, or tell nothing but the largest product."""
+LARGEST = 1e70
+"""Of a kernel: fourth powers of it, which its error is made of, overflow float64 beyond."""
 ALIKE = 1e-28
 """A variance below this share of the mean square is the rounding of one constant."""
 FLAT = "the features vary too little for the digits of the kernel"
@@ -77,7 +79,7 @@ def kid_reading(
     if subsets * (n + m) > MOST:
         raise GanevalError(f"subsets={subsets} of kid; give at most {MOST // (n + m):,} of so many images")
     size = min(subset_size, n, m)
-    kernel = kid_kernel(x, degree, gamma, coef)
+    kernel = kid_kernel(x, y, degree, gamma, coef)
     # Which images are in which subset; drawn in turn, so that a seed gives torch-fidelity's subsets.
     in_x, in_y = np.zeros((subsets, n), bool), np.zeros((subsets, m), bool)
     random = stream(seed)
@@ -123,12 +125,16 @@ def _sums(x: Centred, y: Centred, kernel: Kernel) -> Sums:
     return tally.sums()
 
 
-def kid_kernel(x: Centred, degree: int, gamma: float | None, coef: float) -> Kernel:
-    """KID's; raises GanevalError for what is no kernel, or never varies."""
+def kid_kernel(x: Centred, y: Centred, degree: int, gamma: float | None, coef: float) -> Kernel:
+    """KID's; raises GanevalError for what is no kernel, or overflows."""
     gamma = 1 / x.rows.shape[1] if gamma is None else gamma
     if not 1 <= degree <= HIGHEST or degree != int(degree) or not (0 < gamma < math.inf and 0 <= coef < math.inf):
         raise GanevalError(f"degree={degree}, gamma={gamma:g} and coef={coef:g} of kid; the degree is a whole number "
                            f"from 1 to {HIGHEST}, gamma is above 0, and coef is not below")  # fmt: skip
+    of_x, of_y = (math.sqrt(float(z.norms.max())) + float(z.centre.double().norm()) for z in (x, y))
+    if gamma * of_x * of_y + coef > LARGEST ** (1 / degree):
+        raise GanevalError(f"kid overflows with degree={degree}, gamma={gamma:g}, coef={coef:g} and features of up to "
+                           f"{max(of_x, of_y):.1e} in length; scale them down")  # fmt: skip
     return polynomial(int(degree), gamma, coef)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import operator
+import warnings
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ from ganeval.errors import GanevalError
 Array = Tensor | np.ndarray
 NO_FLOAT64 = ("mps",)
 """Kinds of device without it, beside which all is computed on the CPU."""
+LARGEST = torch.finfo(torch.float32).max
+"""The fourth powers of larger numbers, which errors are made of, would overflow float64."""
 
 
 def with_float64(device: torch.device) -> torch.device:
@@ -24,13 +28,18 @@ def with_float64(device: torch.device) -> torch.device:
 def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
     """`rows` as a finite float tensor (N, D), on `with_float64` of its device; float32 stays so, all else is float64.
 
-    Raises GanevalError for another rank, fewer than `at_least` rows, NaN or infinity.
+    Raises GanevalError for another rank, fewer than `at_least` rows, NaN, infinity, or numbers beyond LARGEST.
     """
     try:
-        if isinstance(rows, np.ndarray):
+        if isinstance(rows, Tensor):
+            tensor = rows.detach()
+        else:
+            array = np.asarray(rows)  # of lists and pandas' frames, too
             # torch takes neither negative strides nor another byte order than the machine's.
-            rows = rows.astype(rows.dtype.newbyteorder("="), order="C", copy=False)
-        tensor = torch.as_tensor(rows).detach()
+            array = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing is written to it
+                tensor = torch.from_numpy(array)
     except (TypeError, ValueError, RuntimeError):
         raise GanevalError(f"{name} must be features of shape (N, D), got {type(rows).__name__}") from None
     if tensor.is_complex() or tensor.layout != torch.strided or tensor.is_quantized:
@@ -42,9 +51,12 @@ def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
     tensor = tensor.to(with_float64(tensor.device))
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.double()
-    # One NaN or infinity makes the sum so; a sum that overflows by itself is looked at again.
-    if not bool(torch.isfinite(tensor.sum())) and (bad := int((~torch.isfinite(tensor)).any(1).sum())):
-        raise GanevalError(f"{name} has NaN or infinity in {bad} of {len(tensor)} rows; look for broken images")
+    low, high = map(float, tensor.aminmax())  # both NaN where there is one
+    if not -LARGEST <= low <= high <= LARGEST:
+        bad = int((~(tensor.abs() <= LARGEST)).any(1).sum())
+        mend = "look for broken images" if len(tensor) > bad else "look at the network and its weights"
+        what = f"numbers beyond {LARGEST:.1e}" if math.isfinite(low) and math.isfinite(high) else "NaN or infinity"
+        raise GanevalError(f"{name} has {what} in {bad} of {len(tensor)} rows; {mend}")
     return tensor
 
 
