@@ -22,7 +22,7 @@ from ganeval.images.batches import batch_of, pixels_of
 from ganeval.metrics.class_scores import NEVER, ONE_SPLIT, ratio, softmax
 from ganeval.metrics.frechet import distance
 from ganeval.numerics.fitted import Fitted
-from ganeval.numerics.inputs import Array, matrix
+from ganeval.numerics.inputs import Array, batch_rows
 from ganeval.numerics.moments import ROWS, Running
 from ganeval.reference import load_statistics
 from ganeval.types import Estimate, ExtractorLike, Features, Moments
@@ -102,18 +102,21 @@ class Stream:
 
         An empty batch adds nothing.
         Raises GanevalError for another shape or dtype, NaN or infinity, features of another width, or real images
-        where a reference was given.
+        where a reference was given; nothing of the batch is added then.
         """
+        if real not in (True, False):
+            raise GanevalError(f"real={real!r}; give True for real images, False for generated ones")
         if real and self.reference:
             raise GanevalError("this stream has its reference; make one without, to give real images")
         batch = batch_of(images)
         if batch.shape[:1] == (0,):
             return
         if self.extractor is None:
-            pooled, logits = matrix(batch, "the batch", at_least=1), None
+            pooled, logits = batch_rows(batch, None)
         else:
             with inference_of(self.extractor):
-                pooled, logits = self.extractor(self.extractor.resize(pixels_of(batch).to(self.device)))
+                found = self.extractor(self.extractor.resize(pixels_of(batch).to(self.device)))
+            pooled, logits = batch_rows(*found)
         if (width := self._width()) not in (None, pooled.shape[1]):
             raise GanevalError(f"the batch has {pooled.shape[1]} features; those before it had {width}")
         # On the CPU, for they become float64, which not every device has.

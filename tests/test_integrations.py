@@ -139,6 +139,20 @@ def test_widths_that_do_not_fit() -> None:
         FID(None, dim=10).update(X, real=True)
 
 
+@pytest.mark.parametrize("metric", [FID, KID, PRDC, OneNNAccuracy])
+def test_a_batch_of_which_the_network_makes_no_numbers_is_refused(metric: Any) -> None:
+    def contrast(images: torch.Tensor) -> torch.Tensor:
+        rows = images.float().flatten(1)[:, :4]
+        return (rows - rows.mean(1, keepdim=True)) / rows.std(1, keepdim=True)  # 0 / 0 where all is grey
+
+    images = torch.randint(256, (60, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    flat = images.clone()
+    flat[7] = 90
+    for real in (True, False):
+        with pytest.raises(GanevalError, match="the batch has NaN or infinity in 1 of 60 rows"):
+            metric(contrast).update(flat, real=real)
+
+
 def test_metrics_of_one_extractor_compute_a_batch_once() -> None:
     net = load_extractor("classifier:digits")
     calls: list[int] = []

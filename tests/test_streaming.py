@@ -236,6 +236,26 @@ def test_features_that_can_not_be_added_are_named() -> None:
     assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-12)
     with pytest.raises(GanevalError, match="2 generated images, got 0"):
         ganeval.Stream(None).compute()
+    for real in (None, "fake"):
+        with pytest.raises(GanevalError, match=f"real={real!r}; give True for real images, False for generated ones"):
+            stream.update(X, real=real)
+
+
+@pytest.mark.parametrize("dark", ["features", "logits"])
+def test_a_batch_of_which_the_network_makes_no_numbers_is_refused_and_not_added(dark: str) -> None:
+    def network(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = images.float().flatten(1)[:, :4]
+        spoiled = rows / rows.amax(1, keepdim=True)  # 0 / 0 of a black image
+        return (spoiled, rows) if dark == "features" else (rows, spoiled)
+
+    images = torch.randint(1, 256, (60, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    stream, black = ganeval.Stream(network), images.clone()
+    black[7] = 0
+    for real in (True, False):
+        stream.update(images[real:], real=real)
+        with pytest.raises(GanevalError, match=r"the batch.* has NaN or infinity in 1 of 60 rows; look for broken"):
+            stream.update(black, real=real)
+    assert stream.compute()["fid"].n_fake == 60
 
 
 RANK = """

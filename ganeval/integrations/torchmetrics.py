@@ -23,7 +23,7 @@ from ganeval.integrations._shared import shared_extractor
 from ganeval.metrics import inception_score, kid, one_nn_accuracy
 from ganeval.metrics.frechet import distance
 from ganeval.metrics.neighbours import neighbours
-from ganeval.numerics.inputs import matrix, with_float64
+from ganeval.numerics.inputs import batch_rows, with_float64
 from ganeval.numerics.moments import Running
 from ganeval.registry import METRICS
 from ganeval.types import ExtractorLike
@@ -85,14 +85,12 @@ class _OnFeatures(Metric):
         super()._sync_dist(dist_sync_fn, process_group)
 
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        if self._extractor is None:
-            return matrix(images, "the batch", at_least=1), None
-        return self._extractor(images, self.device)
+        return batch_rows(*((images, None) if self._extractor is None else self._extractor(images, self.device)))
 
     def _width(self, dim: int | None) -> int:
         """Of the features: asked of the extractor, or given where there is none."""
         if self._extractor is not None:
-            return self._features(torch.full((1, 3, 32, 32), 128, dtype=torch.uint8))[0].shape[1]
+            return self._extractor(torch.full((1, 3, 32, 32), 128, dtype=torch.uint8), self.device)[0].shape[1]
         if dim is None:
             raise GanevalError("with extractor=None say how wide the features are: FID(None, dim=2048)")
         return dim

@@ -60,6 +60,12 @@ def matrix(rows: Array, name: str, *, at_least: int = 2) -> Tensor:
     return tensor
 
 
+def batch_rows(pooled: Array, logits: Array | None) -> tuple[Tensor, Tensor | None]:
+    """The features of a batch, and its logits where there are any, as `matrix` has them."""
+    rows = matrix(pooled, "the batch", at_least=1)
+    return rows, None if logits is None else matrix(logits, "the batch's logits", at_least=1)
+
+
 def pair(
     fake: Array, real: Array, *, at_least: int = 2, names: tuple[str, str] = ("fake", "real")
 ) -> tuple[Tensor, Tensor]:
