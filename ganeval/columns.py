@@ -30,7 +30,7 @@ def rounded(value: float, error: float | None, figures: int) -> str:
     scale = error or abs(value) / 10 ** (figures - 1)
     digits = 1 if error else 0
     places = max(0, digits - math.floor(math.log10(scale))) if scale > 0 else 0
-    return f"{value:.{places}f}" if places <= 6 else f"{value:.3g}"
+    return f"{value:z.{places}f}" if places <= 6 else f"{value:.3g}"  # z: of -0.004 two places are 0.00, not -0.00
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

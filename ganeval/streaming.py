@@ -22,7 +22,7 @@ from ganeval.images.batches import batch_of, pixels_of
 from ganeval.metrics.class_scores import NEVER, ONE_SPLIT, ratio, softmax
 from ganeval.metrics.frechet import distance
 from ganeval.numerics.fitted import Fitted
-from ganeval.numerics.inputs import Array, batch_rows
+from ganeval.numerics.inputs import Array, batch_rows, matrix
 from ganeval.numerics.moments import ROWS, Running
 from ganeval.reference import load_statistics
 from ganeval.types import Estimate, ExtractorLike, Features, Moments
@@ -248,7 +248,7 @@ def _moments_of(reference: str | Path | Features | Moments, extractor: object) -
     if isinstance(reference, str | Path):
         return load_statistics(reference, extractor)
     if isinstance(reference, Features):
-        return replace(Fitted(reference.pooled.cpu()).moments, fingerprint=reference.fingerprint)
+        return replace(Fitted(matrix(reference.pooled, "reference").cpu()).moments, fingerprint=reference.fingerprint)
     if not isinstance(reference, Moments):
         raise GanevalError(f"reference is a {type(reference).__name__}; give a statistics file, as `ganeval reference` "
                            "makes, or the images to update(images, real=True)")  # fmt: skip

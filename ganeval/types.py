@@ -52,10 +52,14 @@ class Features:
     survey: Survey | None = None
 
     def __post_init__(self) -> None:
-        for rows, name in ((self.pooled, "pooled"), (self.logits, "logits")):
-            if rows is not None and not (isinstance(rows, Tensor) and rows.ndim == 2):
+        for name, shape, ndim in (("pooled", "(N, D)", 2), ("logits", "(N, C)", 2), ("labels", "(N,)", 1)):
+            rows = getattr(self, name)
+            if rows is None and name != "pooled":
+                continue
+            if not (isinstance(rows, Tensor) and rows.ndim == ndim and len(rows) == len(self.pooled)):
                 got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
-                raise GanevalError(f"Features want {name} as a tensor (N, D), got {got}")
+                of = "" if name == "pooled" else f" for {len(self.pooled)} rows"
+                raise GanevalError(f"Features want {name} as a tensor {shape}{of}, got {got}")
 
     def __len__(self) -> int:
         return len(self.pooled)

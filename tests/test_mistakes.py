@@ -536,6 +536,11 @@ def test_verdicts_and_features_say_what_they_take() -> None:
         ganeval.memorisation_test(ganeval.Features(torch.randn(9, 2), None, "mine"), images, images)
     with pytest.raises(GanevalError, match=r"pooled as a tensor \(N, D\), got ndarray"):
         ganeval.Features(images, None, "mine")
+    rows = torch.randn(9, 2)
+    with pytest.raises(GanevalError, match=r"logits as a tensor \(N, C\) for 9 rows, got \(8, 2\)"):
+        ganeval.Features(rows, rows[1:], "mine")
+    with pytest.raises(GanevalError, match=r"labels as a tensor \(N,\) for 9 rows, got \(9, 2\)"):
+        ganeval.Features(rows, None, "mine", labels=rows)
 
 
 X, Y = torch.randn(2, 60, 8, generator=torch.Generator().manual_seed(0))

@@ -45,7 +45,8 @@ def report(source: str = "folder/a", extractor: str = "inception", *, verified: 
 @pytest.mark.parametrize(
     ("value", "error", "shown"),
     [(3.1512, 0.021, "3.151"), (1234.5, 30.0, "1234"), (0.00123, 0.00011, "0.00123"), (25.6789, None, "25.68"),
-     (0.0, None, "0"), (-0.5, None, "-0.5000"), (1.5e-9, None, "1.5e-09"), (float("inf"), None, "inf")],
+     (0.0, None, "0"), (-0.5, None, "-0.5000"), (-0.004, 0.5, "0.00"),
+     (1.5e-9, None, "1.5e-09"), (float("inf"), None, "inf")],
 )  # fmt: skip
 def test_a_number_has_the_digits_it_deserves(value: float, error: float | None, shown: str) -> None:
     assert number(value, error) == shown

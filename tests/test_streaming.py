@@ -147,7 +147,10 @@ def test_features_in_place_of_real_images() -> None:
     assert stream.compute()["fid"].value == pytest.approx(TRUE, rel=1e-7)
 
 
-@pytest.mark.parametrize(("reference", "said"), [("digits:test", "digits:test"), (X, "Tensor"), (5, "int")])
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [("digits:test", "digits:test"), (X, "Tensor"), (5, "int"), (Features(Y / 0, None, "x"), "reference has NaN")],
+)
 def test_what_is_no_reference_is_named(reference: Any, said: str) -> None:
     with pytest.raises(GanevalError, match=said):
         ganeval.Stream(None, reference=reference)
